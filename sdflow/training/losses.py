@@ -1,0 +1,54 @@
+"""The losses of joint training (SDFlow, arXiv 2309.05314, section 3): loss = kd + nll + mi + reg.
+
+Each is a mean over all elements; c is (B, A), codes are (B, L, 512) or (B, 512).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def kd(c: Tensor, labels: Tensor) -> Tensor:
+    """Distillation: estimated semantics c (B, A) against the teachers' labels (B, A) in 0..1."""
+    return F.mse_loss(c, labels.to(c.dtype))
+
+
+def nll(z: Tensor, delta: Tensor) -> Tensor:
+    """Negative log-likelihood in nats for each element of w, from `Flow.forward`'s two outputs.
+
+    -mean_b(sum log N(z_b; 0, 1) - sum delta_b) / (L * 512). The original adds the constant
+    511 / 2 * log(2 pi) to it; the gradients are the same.
+    """
+    log_normal = -0.5 * (z.square().mean() + math.log(2 * math.pi))
+    return delta.mean() / z.shape[-1] - log_normal
+
+
+def mi(c_again: Tensor, c_target: Tensor) -> Tensor:
+    """Mutual information: semantics estimated from the edited face against those asked for.
+
+    Both are (B, A); c_target is a constant target.
+    """
+    return F.mse_loss(c_again, c_target.detach())
+
+
+def reg(w_edited: Tensor, w: Tensor) -> Tensor:
+    """Keeps an edited code near the code it came from, both (B, L, 512)."""
+    return F.mse_loss(w_edited, w)
+
+
+def changed_semantics(c: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """c (B, A) detached, with one attribute of each row, chosen at random, set to U(0, 1).
+
+    The draws are made on the generator's device (CPU without one).
+    """
+    device = generator.device if generator is not None else "cpu"
+    rows, columns = c.shape
+    column = torch.randint(columns, (rows,), generator=generator, device=device).to(c.device)
+    value = torch.rand(rows, generator=generator, device=device).to(c)
+    c_target = c.detach().clone()
+    c_target[torch.arange(rows, device=c.device), column] = value
+    return c_target
