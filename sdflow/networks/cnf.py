@@ -10,46 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchdiffeq import odeint, odeint_adjoint
+
+from sdflow.networks.ode import ADAPTIVE, FINE, QUICK, Solver, solve
+
+__all__ = ["ADAPTIVE", "FINE", "QUICK", "Flow", "Solver"]
 
 EPSILON = 1e-4  # added to a running variance
 MOMENTUM = 0.1  # share of the present batch in the running statistics
-
-
-@dataclass(frozen=True)
-class Solver:
-    """How the differential equation is solved.
-
-    Attributes:
-        method: "dopri5" chooses its steps and back-propagates by the adjoint equation;
-            "midpoint" and "rk4" take `steps` equal steps and back-propagate through them.
-        steps: number of equal steps; not used by dopri5.
-        tolerance: absolute and relative tolerance of dopri5.
-    """
-
-    method: str = "dopri5"
-    steps: int = 10
-    tolerance: float = 1e-5
-
-    def __post_init__(self) -> None:
-        if self.method not in ("dopri5", "midpoint", "rk4"):
-            raise ValueError(
-                f"Unknown solver {self.method!r}. Choose one of dopri5, midpoint, rk4."
-            )
-        if self.steps < 1 or not self.tolerance > 0:
-            raise ValueError(
-                f"Got steps={self.steps} and tolerance={self.tolerance}. Give both above 0."
-            )
-
-
-ADAPTIVE = Solver()  # the original's; with its tolerance decode(encode(w)) is off by some 1e-4
-FINE = Solver("rk4", steps=8)  # 32 evaluations; inverts to some 1e-6: opening and editing a face
-QUICK = Solver("midpoint", steps=10)  # 20 evaluations, right to some 1e-4: training
 
 
 class MovingBatchNorm(nn.Module):
@@ -118,9 +89,7 @@ class Velocity(nn.Module):
     def forward(
         self, t: Tensor, y: Tensor, c: Tensor, probes: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Velocity and its derivative along the probes.
-
-        The derivative is carried along in forward mode, so that a trace needs no autograd.
+        """Velocity, and its derivative along the probes in forward mode: no autograd needed.
 
         Args:
             t: time, ().
@@ -129,7 +98,7 @@ class Velocity(nn.Module):
             probes: directions, (K, B, L, width), or None.
 
         Returns:
-            f(t, y, c) of the shape of y, and (df/dy) probes of the shape of the probes, or None.
+            f(t, y, c) of the shape of y, and (df/dy) probes of the shape of the probes.
         """
         context = torch.cat([t.expand(c.shape[0], 1), c], dim=1).unsqueeze(1)  # (B, 1, 1 + A)
         for layer in self.layers[:-1]:
@@ -186,24 +155,9 @@ class ContinuousBlock(nn.Module):
         self, derivative: Callable, state: Tensor | tuple[Tensor, ...], c: Tensor,
         solver: Solver, reverse: bool,
     ) -> Tensor | tuple[Tensor, ...]:
-        steps = 1 if solver.method == "dopri5" else solver.steps
-        times = torch.linspace(0, 1, steps + 1, device=c.device, dtype=c.dtype)
-        times = (times.flip(0) if reverse else times) * self.sqrt_end_time**2
-        if solver.method != "dopri5":
-            path = odeint(derivative, state, times, method=solver.method)
-        elif torch.is_grad_enabled():
-            path = odeint_adjoint(
-                derivative, state, times, method="dopri5",
-                rtol=solver.tolerance, atol=solver.tolerance,
-                # c is closed over by the derivative: not listed here, its gradient is lost
-                adjoint_params=(*self.odefunc.parameters(), c),
-            )
-        else:
-            path = odeint(
-                derivative, state, times, method="dopri5",
-                rtol=solver.tolerance, atol=solver.tolerance,
-            )
-        return path[-1] if isinstance(path, Tensor) else tuple(part[-1] for part in path)
+        # c is closed over by the derivative: without it in this list its gradient is lost
+        needed = (*self.odefunc.parameters(), c)
+        return solve(derivative, state, self.sqrt_end_time**2, needed, solver, reverse)
 
 
 class Flow(nn.Module):
