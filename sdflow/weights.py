@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdflow import downloads
+from sdflow import downloads, manifest
 from sdflow.manifest import (
-    REPOSITORY_WEIGHTS,
     Archive,
     Entry,
     HubCommit,
@@ -154,7 +153,8 @@ def damage(found: Path, file: WeightFile) -> str | None:
 
 def _copies(entry: Entry, file: WeightFile) -> Iterator[tuple[str, Path]]:
     """Local copies of a file that exist, in the order in which they count."""
-    places = [("repository", REPOSITORY_WEIGHTS / entry.name), ("repository", REPOSITORY_WEIGHTS)]
+    repository = manifest.REPOSITORY_WEIGHTS
+    places = [("repository", repository / entry.name), ("repository", repository)]
     if named := os.environ.get("SDFLOW_WEIGHTS_DIR"):
         folder = Path(named).expanduser()
         if not folder.is_dir():

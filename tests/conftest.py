@@ -1,0 +1,66 @@
+"""Fetches the weights that users need, once, and then keeps every test off the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
+
+class NetworkUsed(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+def is_here(host: object) -> bool:
+    """Whether an address or name stands for this machine."""
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host in (None, "", "localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(str(host).split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def only_here(call: Callable[..., Any], host: Callable[..., object]) -> Callable[..., Any]:
+    """`call`, refusing hosts other than this machine."""
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as open as what it wraps
+        if not is_here(host(*args, **kwargs)):
+            raise NetworkUsed(f"Tests run offline, but this one asked for {args!r}.")
+        return call(*args, **kwargs)
+
+    return guarded
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline() -> Iterator[None]:
+    """All runtime weights on this machine, then no network but the loopback."""
+    from sdflow import weights
+    from sdflow.manifest import read_manifest
+
+    for entry in read_manifest().values():
+        for file in entry.files if entry.use == "runtime" else ():
+            weights.path(entry.name, file.name)
+
+    def peer(sock: socket.socket, address: Any, *rest: object) -> object:  # noqa: ANN401
+        del rest
+        return address[0] if sock.family in (socket.AF_INET, socket.AF_INET6) else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", only_here(socket.socket.connect, peer))
+        patch.setattr(socket.socket, "connect_ex", only_here(socket.socket.connect_ex, peer))
+        patch.setattr(
+            socket, "getaddrinfo", only_here(socket.getaddrinfo, lambda host, *rest, **more: host)
+        )
+        patch.setenv("PIP_NO_INDEX", "1")  # programs that tests start
+        patch.setenv("npm_config_offline", "true")
+        yield
