@@ -24,11 +24,11 @@ THRESHOLDS = {
     "hair_length": 0.06,  # share of the picture that is hair below the mouth line
     "bangs": 0.25,  # share of the forehead box that is hair
     "mouth_open": 0.15,  # inner mouth over mouth and lips
-    "crown_hair": 0.15,  # share of the part above the brows that is hair; less is bald
+    "crown_hair": 0.06,  # share of the part above the brows that is hair; less is bald
     "gender": 0.5,  # probability of male
     "age": 45.0,  # years; the middle of the "young" axis
     "child": 0.5,  # of the value derived from the age
-    "smile": 0.9,  # probability of happy, mean of two crops
+    "smile": 0.95,  # probability of happy
 }
 CHILD_AGE, CHILD_WIDTH = 19.5, 2.0  # years; calibrated on faces labelled by eye
 YAW_SPAN = 80.0  # degrees from 0 to 1: -40 is 0, +40 is 1
@@ -38,6 +38,7 @@ _PARSE_SIZE = 256  # class maps at 256 px agree with 512 px to a share of .002
 _MOUTH_LINE, _BROW_LINE = 0.685, 0.42  # heights in an FFHQ-aligned face
 _FOREHEAD = (0.27, 0.40, 0.32, 0.68)  # top, bottom, left, right
 _EYES = (0.3125, 0.625)  # the rows in which glasses sit
+_SOFTENING = 2.0  # divides the log-odds of a smile, so that few labels are exactly 0 or 1
 _PITCH_NEUTRAL = -11.0  # facemesh's angle of a face that looks straight ahead, degrees
 # facemesh points that span the face: top, chin, picture's left edge, right edge.
 _TOP, _CHIN, _LEFT, _RIGHT = 10, 152, 234, 454
@@ -146,10 +147,11 @@ class Teachers:
         return {"gender": male, "age": age, "child": child, "feature": feature}
 
     def smile(self, images: Tensor) -> dict[str, Tensor]:
-        """Probability that (B, 3, 512, 512) smile; mean of two crops."""
-        boxes = ((0.1, 0.1, 0.9, 0.9), (0.2, 0.3, 0.8, 0.9))
-        happy = EXPRESSIONS.index("happy")
-        return {"smile": sum(self._expression(crop(images, b, SIZE))[:, happy] for b in boxes) / 2}
+        """Probability that (B, 3, 512, 512) smile; mean log-odds of two crops and mirrors."""
+        boxes = ((0.1, 0.1, 0.9, 0.9), (0.2, 0.25, 0.8, 0.85))
+        faces = torch.cat([crop(images, box, SIZE) for box in boxes])
+        happy = self._expression(torch.cat([faces, faces.flip(3)]))[:, EXPRESSIONS.index("happy")]
+        return {"smile": happy.logit(1e-6).view(4, -1).mean(0).sigmoid()}
 
     def pose(self, images: Tensor) -> dict[str, Tensor]:
         """Yaw and pitch of (B, 3, 512, 512); mean over the picture and its mirror image."""
@@ -214,9 +216,9 @@ def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
     def area(name: str) -> Tensor:  # odds grow with the square of the area
         return labels[name] ** 2 / (labels[name] ** 2 + THRESHOLDS[name] ** 2)
 
-    def calibrated(name: str) -> Tensor:  # a probability whose threshold is not .5
-        threshold = torch.tensor(THRESHOLDS[name])
-        return (labels[name].logit(1e-4) - threshold.logit()).sigmoid()
+    def calibrated(name: str) -> Tensor:  # an overconfident probability, threshold not .5
+        odds = labels[name].logit(1e-6) - torch.tensor(THRESHOLDS[name]).logit()
+        return (odds / _SOFTENING).sigmoid()
 
     middle = THRESHOLDS["age"]
     return {
@@ -229,6 +231,6 @@ def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
         "long_hair": area("hair_length"),
         "bangs": area("bangs"),
         "mouth_open": area("mouth_open"),
-        "bald": 1 - area("crown_hair"),
+        "bald": (1 - area("crown_hair")) * (1 - area("hat")),
         "child": labels["child"],
     }

@@ -83,7 +83,8 @@ def operation(op: str, node: dict, fixed: list[Tensor], dtype: torch.dtype) -> S
         return lambda x: x.float().mean([_axis(a, x.dim()) for a in axes], keepdim=keep)
     if op in ("MatMul", "_FusedMatMul"):
         matrix = fixed[0].T if node["attr"].get("transpose_b", {}).get("b") else fixed[0]
-        extra = [activation(f, [], dtype) for f in read_strings(node, "fused_ops") if f != "BiasAdd"]
+        fused = [name for name in read_strings(node, "fused_ops") if name != "BiasAdd"]
+        extra = [activation(name, [], dtype) for name in fused]
         bias = fixed[1] if len(fixed) > 1 else 0.0
 
         def multiply(x: Tensor) -> Tensor:
