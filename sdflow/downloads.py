@@ -6,6 +6,7 @@ import errno
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -145,7 +146,7 @@ def _download(source: Archive, folder: Path) -> Path:
         **os.environ,
         "TMPDIR": str(scratch),  # a small /tmp must not matter
         "SDFLOW_ARCHIVE": f"{source.package}=={source.version}",
-        "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))),
     }
     ran = subprocess.run(
         [*command, str(store)],
@@ -160,9 +161,8 @@ def _download(source: Archive, folder: Path) -> Path:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
     archives = list(store.iterdir())
     if ran.returncode or len(archives) != 1:
-        reason = [line for line in ran.stderr.splitlines() if "error" in line.lower()] or ["?"]
         raise WeightsError(
-            f"Could not fetch {source.filename} from {where} ({reason[0].strip()}). {TRY_AGAIN}"
+            f"Could not fetch {source.filename} from {where} ({_reason(ran.stderr)}). {TRY_AGAIN}"
         )
     size, digest = archives[0].stat().st_size, hash_file(archives[0])
     if (size, digest) != (source.size, source.sha256):
@@ -225,7 +225,7 @@ def _writing_to(cache: Path, what: str, size: int) -> Iterator[None]:
     except OSError as error:
         reason = f"{error.strerror or error}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = f"the disk is full, about {3 * size / 1e6:.0f} MB are needed"
+            reason = f"the disk is full, about {3.5 * size / 1e6:.0f} MB are needed"
         raise WeightsError(
             f"{what} cannot be stored in {cache} ({reason}). Free some space, or set SDFLOW_CACHE "
             "to a folder that can be written."
@@ -234,6 +234,14 @@ def _writing_to(cache: Path, what: str, size: int) -> Iterator[None]:
 
 def _is_disk_full(text: str) -> bool:
     return any(sign in text for sign in ("Errno 28]", "ENOSPC", "No space left"))
+
+
+def _reason(text: str) -> str:
+    """Why pip or npm failed, from what it wrote."""
+    if re.search("NewConnectionError|refused|timed out|ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT", text):
+        return "no connection"
+    lines = [line.strip() for line in text.splitlines() if "error" in line.lower()]
+    return lines[0] if lines else "it does not say why"
 
 
 def _remove_abandoned(cache: Path) -> None:
