@@ -188,8 +188,8 @@ def _pip(source: Archive, folder: Path) -> list[str]:
     backend.mkdir()
     (backend / "__init__.py").touch()
     (backend / "build_meta.py").write_text(STAND_IN_BACKEND, encoding="utf-8")
-    command += ["--no-binary", source.package, "--no-build-isolation", "--use-pep517"]
-    return [*command, "--dest"]
+    command += ["--no-binary", source.package, "--no-build-isolation", "--use-pep517", "--dest"]
+    return command
 
 
 def _npm(source: Archive, scratch: Path) -> list[str]:
@@ -238,7 +238,7 @@ def _is_disk_full(text: str) -> bool:
 
 def _reason(text: str) -> str:
     """Why pip or npm failed, from what it wrote."""
-    if re.search("NewConnectionError|refused|timed out|ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT", text):
+    if re.search("ConnectionError|[Rr]esolution|timed out|ENOTFOUND|EAI_AGAIN|ECONN|ETIMED", text):
         return "no connection"
     lines = [line.strip() for line in text.splitlines() if "error" in line.lower()]
     return lines[0] if lines else "it does not say why"
