@@ -1,0 +1,121 @@
+"""Model sets: loads the networks behind one interface; nothing else knows which set runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sdflow import weights
+from sdflow.networks.cnf import Flow
+from sdflow.networks.encoder import Encoder
+from sdflow.networks.estimator import Estimator
+from sdflow.networks.fast_synthesis import FastSynthesis
+from sdflow.networks.identity import IdentityNetwork, state_from_dlib
+from sdflow.networks.mobile_stylegan import MobileStyleGAN, state_from_ir
+from sdflow.openvino_ir import read_constants
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """The loaded networks of one set, in eval mode and frozen.
+
+    Attributes:
+        name: ``mobile``, the embedded set.
+        generator: w → image, differentiable; owns ``mapping``, ``truncate`` and ``w_mean``.
+        synthesis: (w, size) → image (B, 3, size, size), the inference path; size 1024 or 512.
+        encoder: crop (B, 3, 256, 256) → w (B, 18, 512).
+        estimator: crop (B, 3, 256, 256) → c (B, A).
+        flow: w ↔ z under c.
+        identity: crop → dlib descriptor (B, 128), differentiable.
+        attributes: names of c's entries, in order.
+        poles: c at strength −1 and at strength +1, (A, 2).
+        device: where all of them are.
+    """
+
+    name: str
+    generator: MobileStyleGAN
+    synthesis: Callable[..., torch.Tensor]
+    encoder: nn.Module
+    estimator: nn.Module
+    flow: Flow
+    identity: IdentityNetwork
+    attributes: tuple[str, ...]
+    poles: torch.Tensor
+    device: torch.device
+
+
+def load_models(name: str = "mobile", device: torch.device | str | None = None) -> ModelSet:
+    """Loads a model set; weights that are not there yet are fetched.
+
+    Args:
+        name: ``mobile``.
+        device: default CUDA where there is one, else the CPU.
+
+    Raises:
+        ValueError: an unknown set.
+        WeightsError: a file cannot be had, or is not what the manifest says.
+    """
+    if name != "mobile":
+        raise ValueError(f"There is no model set {name!r}. Choose mobile.")
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    generator = load_generator(device)
+    estimator, flow, attributes, poles = load_semantics(device)
+    return ModelSet(
+        name=name,
+        generator=generator,
+        synthesis=FastSynthesis(generator),
+        encoder=load_encoder(device),
+        estimator=estimator,
+        flow=flow,
+        identity=load_identity(device),
+        attributes=attributes,
+        poles=poles,
+        device=device,
+    )
+
+
+def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:
+    """The 1024 px generator in float32, from the exported IR files."""
+    constants = [
+        read_constants(
+            weights.path("mobile_stylegan", f"{network}.xml"),
+            weights.path("mobile_stylegan", f"{network}.bin"),
+        )
+        for network in ("MappingNetwork", "SynthesisNetwork")
+    ]
+    state = state_from_ir(*constants, weights.load("w_mean")["w_mean"])
+    return _fill(MobileStyleGAN(), state, device)
+
+
+def load_encoder(device: torch.device | str = "cpu") -> Encoder:
+    """Our encoder, stored in float16, run in float32."""
+    return _fill(Encoder(), weights.load("encoder"), device)
+
+
+def load_semantics(
+    device: torch.device | str = "cpu",
+) -> tuple[Estimator, Flow, tuple[str, ...], torch.Tensor]:
+    """Our estimator and flow, trained together, with the attributes' names and poles (A, 2)."""
+    settings = json.loads(weights.metadata("flow")["settings"])
+    attributes = tuple(settings["attributes"])
+    poles = torch.tensor([settings["poles"][name] for name in attributes], device=device)
+    estimator = _fill(Estimator(len(attributes)), weights.load("estimator"), device)
+    flow = Flow(len(attributes), hidden=settings["hidden"])
+    return estimator, _fill(flow, weights.load("flow"), device), attributes, poles
+
+
+def load_identity(device: torch.device | str = "cpu") -> IdentityNetwork:
+    """dlib's face recognition network in PyTorch."""
+    file = weights.path("dlib_identity")
+    return _fill(IdentityNetwork(), state_from_dlib(file.read_bytes()), device)
+
+
+def _fill(
+    network: nn.Module, state: dict[str, torch.Tensor], device: torch.device | str
+) -> nn.Module:
+    network.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
+    return network.eval().requires_grad_(False).to(device)
