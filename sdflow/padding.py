@@ -9,6 +9,7 @@ from PIL import Image
 
 EXACT_SIGMA = 11.0  # pixels; a wider blur is computed on a smaller copy
 BLOCK = 32  # rows worked on at a time; they fit the processor's cache
+BILINEAR = Image.Resampling.BILINEAR
 Box = tuple[int, int, int, int]
 
 
@@ -18,7 +19,7 @@ def pad_region(
     """Mirror the region outwards by `pad` (left, top, right, bottom) and fade what is outside.
 
     The blur is exact up to `EXACT_SIGMA`; a wider one, and the median colour, come from a copy
-    reduced by a whole factor, where they differ by about a level.
+    reduced by a whole factor, where they differ by a few of 255 levels at most.
 
     Args:
         region: part of the photo around the quad.
@@ -42,17 +43,22 @@ def pad_region(
     left, top = np.maximum(np.floor(quad.min(axis=0)).astype(int) - 2, 0).tolist()
     right, bottom = np.minimum(np.ceil(quad.max(axis=0)).astype(int) + 3, size).tolist()
     kept = _mirror(np.asarray(region), pad - (left, top, size[0] - right, size[1] - bottom))
-    layers = [Image.fromarray(np.ascontiguousarray(blurred[..., i])) for i in range(3)]
+    small = Image.fromarray(np.rint(blurred).astype(np.uint8))
     for box in _fading_boxes(pad, size, (left, top, right, bottom)):
         part = kept[box[1] - top : box[3] - top, box[0] - left : box[2] - left]  # a view
-        source = (np.reshape(box, (2, 2)) - pad[:2]) / factor + reduced_pad[:2]
-        soft = _enlarge(layers, source.flatten(), part.shape)
+        if factor == 1:
+            soft = blurred[box[1] : box[3], box[0] : box[2]].copy()
+        else:
+            source = (np.reshape(box, (2, 2)) - pad[:2]) / factor + reduced_pad[:2]
+            wide = small.resize(part.shape[1::-1], BILINEAR, box=tuple(source.flatten()))
+            soft = np.asarray(wide).astype(np.float32)
         fade = _fade(np.arange(box[1], box[3]), np.arange(box[0], box[2]), pad, size)
         soft -= part
         soft *= np.clip(3 * fade + 1, 0, 1)
         soft += part
-        soft += (median - soft) * np.clip(fade, 0, 1)
-        part[:] = np.clip(np.rint(soft), 0, 255)
+        if fade.max() > 0:
+            soft += (median - soft) * np.clip(fade, 0, 1)
+        part[:] = np.rint(soft, out=soft)  # means of bytes: they need no clipping
     return Image.fromarray(kept), quad - (left, top)
 
 
@@ -62,14 +68,6 @@ def _mirror(pixels: np.ndarray, pad: np.ndarray) -> np.ndarray:
     pixels = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), "reflect")
     left, top, right, bottom = np.maximum(-pad, 0).tolist()
     return pixels[top : pixels.shape[0] - bottom, left : pixels.shape[1] - right]
-
-
-def _enlarge(layers: list[Image.Image], box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(H, W, 3) float32: a box of one-channel images, enlarged to the shape."""
-    resized = [
-        layer.resize(shape[1::-1], Image.Resampling.BILINEAR, box=tuple(box)) for layer in layers
-    ]
-    return np.stack(resized, axis=-1)
 
 
 def _fade(

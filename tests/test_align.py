@@ -113,8 +113,8 @@ def test_wide_blur_is_close_to_the_exact_one(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(padding, "EXACT_SIGMA", 1000.0)
     exact, _ = crop_face(photo, landmarks, 512)
     apart = levels_apart(quick, exact)
-    assert apart.max() <= 4
-    assert apart.mean() < 0.1
+    assert apart.max() <= 5
+    assert apart.mean() < 0.5
 
 
 @pytest.fixture(scope="module")
