@@ -26,13 +26,13 @@ THRESHOLDS = {
     "mouth_open": 0.15,  # inner mouth over mouth and lips
     "crown_hair": 0.06,  # share of the part above the brows that is hair; less is bald
     "gender": 0.5,  # probability of male
-    "age": 45.0,  # years; the middle of the "young" axis
+    "age": 40.0,  # years; the middle of the "young" axis
     "child": 0.5,  # of the value derived from the age
     "smile": 0.95,  # probability of happy
 }
 CHILD_AGE, CHILD_WIDTH = 19.5, 2.0  # years; calibrated on faces labelled by eye
 YAW_SPAN = 80.0  # degrees from 0 to 1: -40 is 0, +40 is 1
-AGE_SPAN = 70.0  # years from 1 (10 years old) to 0 (80 years old)
+AGE_SPAN = 70.0  # years from 1 (5 years old) to 0 (75 years old)
 
 _PARSE_SIZE = 256  # class maps at 256 px agree with 512 px to a share of .002
 _MOUTH_LINE, _BROW_LINE = 0.685, 0.42  # heights in an FFHQ-aligned face
@@ -143,7 +143,7 @@ class Teachers:
         ages = (whole["age_pred/Softmax"] + near["age_pred/Softmax"]) / 2  # (B, 100)
         age = ages @ torch.arange(100.0)
         child = ((CHILD_AGE - age) / CHILD_WIDTH).sigmoid()
-        feature = whole["global_pooling/Mean"]
+        feature = near["global_pooling/Mean"]
         return {"gender": male, "age": age, "child": child, "feature": feature}
 
     def smile(self, images: Tensor) -> dict[str, Tensor]:
@@ -210,7 +210,7 @@ def hair_lightness(images: Tensor, hair: Tensor) -> Tensor:
 def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
     """Raw measures as values in 0..1, one for each attribute, .5 at the decision threshold.
 
-    `young` and `yaw` are linear in years (10 is 1, 80 is 0) and degrees (-40 is 0, +40 is 1).
+    `young` and `yaw` are linear in years (5 is 1, 75 is 0) and degrees (-40 is 0, +40 is 1).
     """
 
     def area(name: str) -> Tensor:  # odds grow with the square of the area
