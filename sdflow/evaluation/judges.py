@@ -16,9 +16,11 @@ import dlib
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from sdflow import weights
+from sdflow.evaluation import identity as likeness
 from sdflow.training.teachers import crop
 from sdflow.training.tfjs import GraphModel
 
@@ -34,7 +36,7 @@ THRESHOLDS = {
     "yaw": 0.0,  # degrees
 }
 # Up to these distances two faces count as one person: LFW accuracy .990 (AUC .998), .979 (.997).
-SAME_PERSON = {"dlib": 0.6, "faceres": 0.95}
+SAME_PERSON = {"dlib": likeness.SAME_PERSON, "faceres": 0.95}
 
 _SIZE = 512
 _USUAL_BOX = (95, 164, 405, 474)  # where dlib sees the face in an aligned picture, median
@@ -56,12 +58,6 @@ def _detector() -> dlib.fhog_object_detector:
 def _predictor() -> dlib.shape_predictor:
     path = weights.path("dlib_landmarks", "shape_predictor_68_face_landmarks.dat")
     return dlib.shape_predictor(str(path))
-
-
-@cache
-def _describer() -> dlib.face_recognition_model_v1:
-    path = weights.path("dlib_identity", "dlib_face_recognition_resnet_model_v1.dat")
-    return dlib.face_recognition_model_v1(str(path))
 
 
 @cache
@@ -108,7 +104,6 @@ def judge(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
         found = [_landmarks(picture) for picture in pixels]
         shapes = [_as_shape(points) for points, _ in found]
         chips = {size: _chips(pixels, shapes, size, 0.2) for size in (32, 64)}
-        described = _describe(pixels, shapes) if identity else None
     points = np.stack([points for points, _ in found])  # (B, 68, 2)
     grey = (images * torch.tensor(_GREY).view(3, 1, 1)).sum(1, keepdim=True)  # (B, 1, 512, 512)
     happy = _graph("emotion")(crop(grey, (0.15, 0.15, 0.85, 0.85), 64))["Identity"][:, _HAPPY]
@@ -123,8 +118,12 @@ def judge(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
         "yaw": nose_yaw(points),
         "face_seen": np.array([seen for _, seen in found]),
     }
-    if described is not None:
-        verdict |= {"dlib": described, "faceres": _faceres(images)}
+    if identity:
+        described = [
+            likeness.identity_descriptor(Image.fromarray(face), marks)
+            for face, marks in zip(pixels, points, strict=True)
+        ]
+        verdict |= {"dlib": np.stack(described), "faceres": _faceres(images)}
     return verdict
 
 
@@ -206,11 +205,6 @@ def _chips(pixels: np.ndarray, shapes: list, size: int, padding: float) -> np.nd
 def _classify(file: str, chips: np.ndarray) -> np.ndarray:
     batch = ((chips.astype(np.float32) - _CHANNEL_MEANS) / 256).transpose(0, 3, 1, 2)
     return _session(file).run(None, {"images": np.ascontiguousarray(batch)})[0]
-
-
-def _describe(pixels: np.ndarray, shapes: list) -> np.ndarray:
-    chips = list(_chips(pixels, shapes, 150, 0.25))
-    return np.array(_describer().compute_face_descriptor(chips))
 
 
 def _faceres(images: Tensor) -> np.ndarray:

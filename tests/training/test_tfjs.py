@@ -12,7 +12,6 @@ import torch
 
 from sdflow.training import tfjs, tfjs_ops
 
-
 SHAPES = [(5, 3, 1), (6, 3, 2), (7, 2, 2), (8, 2, 2), (9, 5, 3)]  # size, kernel, stride
 
 
