@@ -1,228 +1,107 @@
-"""The command line: `python -m sdflow VERB`. Each verb is one row of VERBS at the end of the file.
+"""The command line: `python -m sdflow VERB`; its verbs stand in the tables of sdflow/commands.
 
-A row names a function that declares the options, one that does the work and returns a report, and
-one that writes the report for a person. `--json` prints the report itself, as one object. Errors
-of known types are one line on stderr and exit status 2.
+Errors of known types are one line on stderr and exit status 2. `--json` prints one object, and
+nothing else goes to stdout then.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 
-from sdflow import __version__, weights
-from sdflow.manifest import USES, Entry, WeightsError, add_repository_entry, read_manifest
+from sdflow import __version__
+from sdflow.commands import Report, Verb, faces, weights
+from sdflow.manifest import WeightsError
 
-Report = dict[str, Any]  # what --json prints
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One verb of the command line; a name of two words is a verb within a group."""
-
-    name: str
-    help: str
-    options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], Report]
-    show: Callable[[Report], str]
+VERBS = (*faces.VERBS, *weights.VERBS)
+GROUPS = {
+    "weights": "the networks' weights on this machine",
+    "train": "train the networks, step by step",
+}
 
 
-def weights_status(training: bool = True) -> Report:
-    """Which files of the weights this machine has, and where; nothing is opened or fetched."""
-    rows = []
-    for entry in _entries((), training):
-        for file in entry.files:
-            place, path = weights.find(entry, file) or ("not here", None)
-            row = {"name": entry.name, "file": file.name, "size": file.size, "use": entry.use}
-            row |= {"place": place, "path": path and str(path), "licence": entry.licence}
-            rows.append(row)
-    return {"cache": str(weights.cache_dir()), "files": rows}
+def make_parser(verbs: Sequence[Verb] = VERBS, training: bool = False) -> argparse.ArgumentParser:
+    """The parser of all verbs; parsed arguments carry their verb's functions as `run` and `show`.
 
-
-def weights_fetch(names: Sequence[str] = (), training: bool = False) -> Report:
-    """Make sure that this machine has the named weights, or all, whole and right.
+    Args:
+        verbs: rows of the tables.
+        training: also load the verbs below `train`, which need the packages of training.
 
     Raises:
-        WeightsError: a file cannot be had.
+        ValueError: these packages are not installed.
     """
-    paths = {
-        entry.name: [str(weights.path(entry.name, file.name)) for file in entry.files]
-        for entry in _entries(names, training)
-    }
-    return {"cache": str(weights.cache_dir()), "weights": paths}
-
-
-def weights_verify(names: Sequence[str] = ()) -> Report:
-    """Check size and sha256 of the named weights, or of all that users need and all that are here.
-
-    Raises:
-        WeightsError: a file is damaged, or missing although it was named or users need it.
-    """
-    right, wrong = [], []
-    for entry in _entries(names, training=True):
-        for file in entry.files:
-            place, path = weights.find(entry, file) or (None, None)
-            if path is None and (names or entry.use == "runtime"):
-                wrong.append(f"{entry.name}/{file.name} is not on this machine.")
-            elif path is not None:
-                reason = weights.damage(path, file)
-                right.append(str(path)) if reason is None else wrong.append(reason)
-    if wrong:
-        raise WeightsError(f"{' '.join(wrong)} Run `python -m sdflow weights fetch`.")
-    return {"verified": right}
-
-
-def weights_add(name: str, files: Sequence[Path], use: str, licence: str) -> Report:
-    """Record trained files in the repository's weights/ with their sizes and hashes.
-
-    Raises:
-        ValueError, WeightsError: see `manifest.add_repository_entry`.
-    """
-    entry = add_repository_entry(name, files, use, licence)
-    rows = [{"file": file.name, "size": file.size, "sha256": file.sha256} for file in entry.files]
-    return {"name": entry.name, "use": entry.use, "licence": entry.licence, "files": rows}
-
-
-def _entries(names: Sequence[str], training: bool) -> list[Entry]:
-    entries = read_manifest()
-    if unknown := [name for name in names if name not in entries]:
-        raise WeightsError(
-            f"There are no weights {unknown[0]!r}. Choose from: {', '.join(entries)}."
-        )
-    if names:
-        return [entries[name] for name in names]
-    return [entry for entry in entries.values() if training or entry.use == "runtime"]
-
-
-def _no_options(parser: argparse.ArgumentParser) -> None:
-    del parser
-
-
-def _fetch_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all that users need")
-    parser.add_argument(
-        "--training", action="store_true", help="also those of training and evaluation"
-    )
-
-
-def _verify_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="such as encoder; an entry of this name is replaced")
-    parser.add_argument("files", nargs="+", type=Path, help="files below weights/, in order")
-    parser.add_argument("--use", choices=USES, default="runtime", help="default: runtime")
-    parser.add_argument("--licence", default="", help='such as "MIT"; default: as it was')
-
-
-def _show_status(report: Report) -> str:
-    rows = [("weights", "file", "MB", "use", "where")]
-    for row in report["files"]:
-        size = f"{row['size'] / 1e6:.1f}"
-        rows.append((row["name"], row["file"], size, row["use"], row["place"]))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column == 2 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, f"cache: {report['cache']}"])
-
-
-def _show_fetched(report: Report) -> str:
-    lines = [path for paths in report["weights"].values() for path in paths]
-    return "\n".join([*lines, f"{len(lines)} files are here and right."])
-
-
-def _show_verified(report: Report) -> str:
-    return f"{len(report['verified'])} files are whole and right."
-
-
-def _show_added(report: Report) -> str:
-    lines = [f"{file['file']}  {file['size']:,} bytes" for file in report["files"]]
-    return "\n".join([*lines, f"Recorded as {report['name']} ({report['licence']})."])
-
-
-def known_errors() -> tuple[type[Exception], ...]:
-    """The errors that are a caller's or a machine's, told in one line; others are our faults."""
-    return (WeightsError, ValueError)
-
-
-VERBS = (
-    Verb(
-        "weights status",
-        "which weights are on this machine, and where",
-        _no_options,
-        lambda args: weights_status(),
-        _show_status,
-    ),
-    Verb(
-        "weights fetch",
-        "download what is missing",
-        _fetch_options,
-        lambda args: weights_fetch(args.names, args.training),
-        _show_fetched,
-    ),
-    Verb(
-        "weights verify",
-        "check sizes and hashes",
-        _verify_options,
-        lambda args: weights_verify(args.names),
-        _show_verified,
-    ),
-    Verb(
-        "weights add",
-        "record trained files in weights/manifest.json",
-        _add_options,
-        lambda args: weights_add(args.name, args.files, args.use, args.licence),
-        _show_added,
-    ),
-)
-GROUPS = {"weights": "the networks' weights on this machine"}
-
-
-def make_parser(verbs: Sequence[Verb] = VERBS) -> argparse.ArgumentParser:
-    """The parser of all verbs; parsed arguments carry their verb as `verb`."""
     parser = argparse.ArgumentParser(prog="python -m sdflow", description="Edit faces in photos.")
     parser.add_argument("--version", action="version", version=__version__)
     levels = {"": parser.add_subparsers(metavar="VERB", required=True)}
+
+    def add_group(name: str) -> None:
+        grouped = levels[""].add_parser(
+            name, help=GROUPS[name], description=f"{GROUPS[name].capitalize()}."
+        )
+        levels[name] = grouped.add_subparsers(metavar="VERB", required=True)
+
     for verb in verbs:
         group, _, name = verb.name.rpartition(" ")
         if group not in levels:
-            grouped = levels[""].add_parser(
-                group, help=GROUPS[group], description=f"{GROUPS[group].capitalize()}."
-            )
-            levels[group] = grouped.add_subparsers(metavar="VERB", required=True)
+            add_group(group)
         own = levels[group].add_parser(
             name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}."
         )
         verb.options(own)
         own.add_argument("--json", action="store_true", help="print one JSON object")
-        own.set_defaults(verb=verb)
+        own.set_defaults(run=verb.run, show=verb.show)
+    add_group("train")
+    if training:
+        _training_commands().add_parser(levels["train"])
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status: 0, 2 for a known error, 130 when interrupted."""
-    args = make_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        report = args.verb.run(args)
-    except known_errors() as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        args = make_parser(training=arguments[:1] == ["train"]).parse_args(arguments)
+        report = args.run(args)
+        if report is not None:
+            as_json = getattr(args, "json", False)
+            show = getattr(args, "show", _show_plainly)
+            print(json.dumps(report, ensure_ascii=False) if as_json else show(report), flush=True)
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or error}:{where}. Check the path, rights and free space.")
+    except (WeightsError, ValueError) as error:  # a caller's or a machine's; others are our faults
+        return _fail(" ".join(str(error).split()))
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    print(json.dumps(report, ensure_ascii=False) if args.json else args.verb.show(report))
     return 0
+
+
+def _fail(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _show_plainly(report: Report) -> str:
+    return "\n".join(f"{name}: {value}" for name, value in report.items())
+
+
+def _training_commands() -> ModuleType:
+    try:
+        return import_module("sdflow.training.commands")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sdflow"):
+            raise
+        raise ValueError(
+            f"Training needs {error.name}. Run `pip install -r requirements-train.txt`."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,162 @@
+"""The verbs of the weights: what this machine has, fetching, checking, recording new files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from sdflow import weights
+from sdflow.commands import Report, Verb
+from sdflow.manifest import USES, Entry, WeightsError, add_repository_entry, read_manifest
+
+
+def weights_status(training: bool = True) -> Report:
+    """Which files of the weights this machine has, and where; nothing is opened or fetched."""
+    rows = []
+    for entry in _entries((), training):
+        for file in entry.files:
+            place, path = weights.find(entry, file) or ("not here", None)
+            row = {"name": entry.name, "file": file.name, "size": file.size, "use": entry.use}
+            row |= {"place": place, "path": path and str(path), "licence": entry.licence}
+            rows.append(row)
+    return {"cache": str(weights.cache_dir()), "files": rows}
+
+
+def weights_fetch(names: Sequence[str] = (), training: bool = False) -> Report:
+    """Make sure that this machine has the named weights, or all, whole and right.
+
+    Raises:
+        WeightsError: a file cannot be had.
+    """
+    paths = {
+        entry.name: [str(weights.path(entry.name, file.name)) for file in entry.files]
+        for entry in _entries(names, training)
+    }
+    return {"cache": str(weights.cache_dir()), "weights": paths}
+
+
+def weights_verify(names: Sequence[str] = ()) -> Report:
+    """Check size and sha256 of the named weights, or of all that users need and all that are here.
+
+    Raises:
+        WeightsError: a file is damaged, or missing although it was named or users need it.
+    """
+    right, wrong = [], []
+    for entry in _entries(names, training=True):
+        for file in entry.files:
+            place, path = weights.find(entry, file) or (None, None)
+            if path is None and (names or entry.use == "runtime"):
+                wrong.append(f"{entry.name}/{file.name} is not on this machine.")
+            elif path is not None:
+                reason = weights.damage(path, file)
+                right.append(str(path)) if reason is None else wrong.append(reason)
+    if wrong:
+        raise WeightsError(f"{' '.join(wrong)} Run `python -m sdflow weights fetch`.")
+    return {"verified": right}
+
+
+def weights_add(name: str, files: Sequence[Path], use: str, licence: str) -> Report:
+    """Record trained files in the repository's weights/ with their sizes and hashes.
+
+    Raises:
+        ValueError, WeightsError: see `manifest.add_repository_entry`.
+    """
+    entry = add_repository_entry(name, files, use, licence)
+    rows = [{"file": file.name, "size": file.size, "sha256": file.sha256} for file in entry.files]
+    return {"name": entry.name, "use": entry.use, "licence": entry.licence, "files": rows}
+
+
+def _entries(names: Sequence[str], training: bool) -> list[Entry]:
+    entries = read_manifest()
+    if unknown := [name for name in names if name not in entries]:
+        raise WeightsError(
+            f"There are no weights {unknown[0]!r}. Choose from: {', '.join(entries)}."
+        )
+    if names:
+        return [entries[name] for name in names]
+    return [entry for entry in entries.values() if training or entry.use == "runtime"]
+
+
+def _no_options(parser: argparse.ArgumentParser) -> None:
+    del parser
+
+
+def _fetch_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all that users need")
+    parser.add_argument(
+        "--training", action="store_true", help="also those of training and evaluation"
+    )
+
+
+def _verify_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="such as encoder; an entry of this name is replaced")
+    parser.add_argument("files", nargs="+", type=Path, help="files below weights/, in order")
+    parser.add_argument("--use", choices=USES, default="runtime", help="default: runtime")
+    parser.add_argument("--licence", default="", help='such as "MIT"; default: as it was')
+
+
+def _show_status(report: Report) -> str:
+    rows = [("weights", "file", "MB", "use", "where")]
+    for row in report["files"]:
+        size = f"{row['size'] / 1e6:.1f}"
+        rows.append((row["name"], row["file"], size, row["use"], row["place"]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column == 2 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, f"cache: {report['cache']}"])
+
+
+def _show_fetched(report: Report) -> str:
+    lines = [path for paths in report["weights"].values() for path in paths]
+    return "\n".join([*lines, f"{len(lines)} files are here and right."])
+
+
+def _show_verified(report: Report) -> str:
+    return f"{len(report['verified'])} files are whole and right."
+
+
+def _show_added(report: Report) -> str:
+    lines = [f"{file['file']}  {file['size']:,} bytes" for file in report["files"]]
+    return "\n".join([*lines, f"Recorded as {report['name']} ({report['licence']})."])
+
+
+VERBS = (
+    Verb(
+        "weights status",
+        "which weights are on this machine, and where",
+        _no_options,
+        lambda args: weights_status(),
+        _show_status,
+    ),
+    Verb(
+        "weights fetch",
+        "download what is missing",
+        _fetch_options,
+        lambda args: weights_fetch(args.names, args.training),
+        _show_fetched,
+    ),
+    Verb(
+        "weights verify",
+        "check sizes and hashes",
+        _verify_options,
+        lambda args: weights_verify(args.names),
+        _show_verified,
+    ),
+    Verb(
+        "weights add",
+        "record trained files in weights/manifest.json",
+        _add_options,
+        lambda args: weights_add(args.name, args.files, args.use, args.licence),
+        _show_added,
+    ),
+)
