@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sdflow import weights
+from sdflow.allocator import tune_allocator
 from sdflow.networks.cnf import Flow
 from sdflow.networks.encoder import Encoder
 from sdflow.networks.estimator import Estimator
@@ -26,7 +27,8 @@ class ModelSet:
     Attributes:
         name: ``mobile``, the embedded set.
         generator: w → image, differentiable; owns ``mapping``, ``truncate`` and ``w_mean``.
-        synthesis: (w, size) → image (B, 3, size, size), the inference path; size 1024 or 512.
+        synthesis: (w, size) → image (B, 3, size, size), the fast path, differentiable; size 1024
+            or 512.
         encoder: crop (B, 3, 256, 256) → w (B, 18, 512).
         estimator: crop (B, 3, 256, 256) → c (B, A).
         flow: w ↔ z under c.
@@ -61,6 +63,7 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
     """
     if name != "mobile":
         raise ValueError(f"There is no model set {name!r}. Choose mobile.")
+    tune_allocator()  # for the whole process
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     generator = load_generator(device)
     estimator, flow, attributes, poles = load_semantics(device)

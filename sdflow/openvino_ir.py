@@ -1,4 +1,4 @@
-"""Reads the constants of an OpenVINO IR version 10 model (an .xml graph and its .bin) without OpenVINO."""
+"""Reads the constants of an OpenVINO IR version 10 model, an .xml and a .bin, without OpenVINO."""
 
 from __future__ import annotations
 

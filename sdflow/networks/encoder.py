@@ -1,4 +1,4 @@
-"""Our encoder: aligned crop (B, 3, 256, 256) → W+ code (B, 18, 512), as e4e builds it: w0 + deltas.
+"""Our encoder: aligned crop (B, 3, 256, 256) → W+ code (B, 18, 512), w0 + deltas as in e4e.
 
 The trunk is dlib's face recognition ResNet, fine-tuned: it already knows what makes two faces
 differ. Features of four stages meet in one vector; from it come w0, shared by all layers, and one
@@ -48,22 +48,20 @@ class Encoder(nn.Module):
         self.spread = nn.Parameter(torch.zeros(LAYERS - 1, RANK, WIDTH))
         self.register_buffer("w_mean", torch.zeros(WIDTH))
 
-    def base_and_deltas(self, crop: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """crop (B, 3, 256, 256) in [-1, 1] → w0 (B, 512), deltas (B, 17, 512) of layers 1 to 17.
+    def forward(self, crop: torch.Tensor) -> torch.Tensor:
+        """crop (B, 3, 256, 256) in [-1, 1] → w (B, 18, 512).
 
         Raises:
             ValueError: the crop has another size.
         """
         if crop.shape[1:] != (3, CROP, CROP):
-            raise ValueError(f"The crop has shape {tuple(crop.shape)}; give (B, 3, {CROP}, {CROP}).")
+            raise ValueError(
+                f"The crop has shape {tuple(crop.shape)}; give (B, 3, {CROP}, {CROP})."
+            )
         stages = self.trunk(crop)[1:]
         x = sum(read(stage) for read, stage in zip(self.readouts, stages, strict=True))
         x = self.mix(x)  # (B, HIDDEN)
         factors = self.delta(x).view(-1, LAYERS - 1, RANK)
-        deltas = torch.einsum("blr,lrw->blw", factors, self.spread)
-        return self.w_mean + self.base(x), deltas
-
-    def forward(self, crop: torch.Tensor) -> torch.Tensor:
-        """crop (B, 3, 256, 256) in [-1, 1] → w (B, 18, 512)."""
-        base, deltas = self.base_and_deltas(crop)
+        deltas = torch.einsum("blr,lrw->blw", factors, self.spread)  # (B, 17, 512)
+        base = self.w_mean + self.base(x)  # (B, 512)
         return base[:, None] + F.pad(deltas, (0, 0, 1, 0))

@@ -1,8 +1,8 @@
 """dlib's face recognition network in PyTorch: aligned crop (B, 3, H, W) → descriptor (B, 128).
 
-A ResNet of 29 convolutions (dlib's ``dnn_face_recognition_ex``), its affine layers folded into the
-convolutions before them. Two photos are of the same person when their descriptors are nearer than
-0.6. It is differentiable, so training and refinement can ask for a face that stays the same person.
+A ResNet of 29 convolutions (dlib's ``dnn_face_recognition_ex``), its affine layers folded into
+the convolutions before them. Two photos are of the same person when their descriptors are nearer
+than 0.6. It is differentiable: training and refinement can ask for a face of the same person.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHIP_BOX = (0.145, 0.255, 0.855, 0.965)  # left, top, right, bottom
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; the smaller of both is padded with zeros, as in dlib."""
+    """Two 3x3 convolutions and a shortcut; the smaller is padded with zeros, as in dlib."""
 
     def __init__(self, c_in: int, c_out: int, down: bool) -> None:
         super().__init__()
@@ -79,6 +79,13 @@ class IdentityNetwork(nn.Module):
     def forward(self, crop: torch.Tensor) -> torch.Tensor:
         """FFHQ crop (B, 3, H, W) in [-1, 1], 256 px or larger → (B, 128)."""
         return self.describe(cut_chip(crop))
+
+    def forward_with_features(
+        self, crop: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """FFHQ crop → descriptor (B, 128) and the trunk's features, for a perceptual loss."""
+        stages = self.trunk(cut_chip(crop))
+        return self.descriptor(stages[-1].mean((2, 3))), stages
 
     def describe(self, chip: torch.Tensor) -> torch.Tensor:
         """dlib's face chip (B, 3, 150, 150) in [-1, 1] → (B, 128)."""
@@ -138,5 +145,5 @@ def _read_tensor(data: bytes, position: int, skip: int) -> tuple[torch.Tensor, i
         numbers.append(int.from_bytes(data[position + 1 : position + 1 + length], "little"))
         position += 1 + length
     count = math.prod(numbers[-4:])
-    values = torch.frombuffer(bytearray(data[position : position + 4 * count]), dtype=torch.float32)
-    return values, position + 4 * count
+    end = position + 4 * count
+    return torch.frombuffer(bytearray(data[position:end]), dtype=torch.float32), end

@@ -56,7 +56,7 @@ class SeparableConv(nn.Module):
 
 
 class Block(nn.Module):
-    """(B, c_in, R/2, R/2) → (B, c_out, R, R): styled inverse Haar step, two separable convolutions."""
+    """(B, c_in, R/2, R/2) → (B, c_out, R, R): styled inverse Haar, two separable convolutions."""
 
     def __init__(self, c_in: int, c_out: int, resolution: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Stem(nn.Module):
 
 
 class Head(nn.Module):
-    """(B, 64, 512, 512) → 12 bands (B, 12, 512, 512): LL of R, G, B, then three details of each."""
+    """(B, 64, 512, 512) → (B, 12, 512, 512): bands LL of R, G, B, then three details of each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,11 +133,11 @@ class MobileStyleGAN(nn.Module):
         return x
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
-        """w (B, 512) or (B, 18, 512) → unclamped image (B, 3, 1024, 1024), nominally in [-1, 1]."""
+        """w (B, 512) or (B, 18, 512) → image (B, 3, 1024, 1024), nominally in [-1, 1]."""
         return inverse_haar(self.head(self.features(w), as_wplus(w)[:, 15]))
 
     def preview(self, w: torch.Tensor) -> torch.Tensor:
-        """The exact 2x2 box average of ``forward``: (B, 3, 512, 512), from the LL bands alone."""
+        """The exact 2x2 box average of ``forward``, (B, 3, 512, 512), from the LL bands."""
         return 0.5 * self.head(self.features(w), as_wplus(w)[:, 15], channels=3)
 
 

@@ -1,7 +1,7 @@
 """The bank: faces with known codes, as sharded safetensors with a parquet index.
 
-Each generated shard holds ``w`` (N, 18, 512) float32, ``image`` (N, 3, 256, 256) uint8 and a 512 px
-JPEG of each face (``jpeg`` bytes end to end, ``jpeg_end`` the ends), which the teachers look at.
+Each generated shard holds ``w`` (N, 18, 512) float32, ``image`` (N, 3, 256, 256) uint8 and a
+512 px JPEG of each face (``jpeg`` bytes end to end, ``jpeg_end`` the ends) for the teachers.
 Half of the codes are one w for all layers with truncation spread over psi 0.5 to 1; the others mix
 two or three codes over the layers (W+), as inverted photos do. A shard depends on (seed, number)
 alone and is written whole or not at all, so a killed run goes on where it stopped, and several
@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from sdflow.images import to_image
+from sdflow.align import NoFaceFound, crop_face, find_faces
+from sdflow.images import open_photo, to_image, to_tensor
 from sdflow.training.progress import Progress
 
 SHARD = 200  # faces in one shard
@@ -29,12 +31,17 @@ HELD_OUT = 20  # every so-many-th generated shard is kept out of training
 Sampler = Callable[[np.random.Generator, int], torch.Tensor]
 
 
-def sample_codes(generator: torch.nn.Module, rng: np.random.Generator, n: int) -> torch.Tensor:
+def sample_codes(
+    generator: torch.nn.Module, rng: np.random.Generator | int, n: int
+) -> torch.Tensor:
     """Draws n codes (n, 18, 512): W and mixed W+, each at its own truncation."""
+    rng = np.random.default_rng(rng)
     z = rng.standard_normal((3 * n, 512)).astype(np.float32)
-    w = generator.mapping(torch.from_numpy(z)).reshape(n, 3, 512)
+    device = generator.w_mean.device
+    w = generator.mapping(torch.from_numpy(z).to(device)).cpu().reshape(n, 3, 512)
     psi = torch.from_numpy(rng.uniform(0.5, 1.0, (n, 3, 1)).astype(np.float32))
-    w = generator.truncate(w, psi)
+    mean = generator.w_mean.cpu()
+    w = mean + psi * (w - mean)
     kind = rng.random(n)
     source = np.zeros((n, 18), dtype=np.int64)  # which of the three codes each layer takes
     for i in range(n):
@@ -115,6 +122,48 @@ def render_shards(
             progress.advance()
         tensors = {"w": w.contiguous(), "image": torch.cat(small), **pack_jpegs(pictures)}
         write_whole(tensors, shard_path(folder, kind, number), {"seed": str(seed), "kind": kind})
+
+
+def align_shards(folder: Path, photos: list[Path], held_out: set[str]) -> None:
+    """Aligns real photos into ``real`` shards, held-out people into ``real_held_out`` shards.
+
+    A photo in which no face is found is left out. Each shard holds ``image`` and the JPEGs, its
+    metadata the photos' names; it has no ``w``.
+
+    Args:
+        folder: where the shards lie.
+        photos: files named ``pPPPP_N.jpg``, PPPP one person (``lfw-dev``).
+        held_out: the people, as ``pPPPP``, who are kept out of all training.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    groups = {
+        "real": [p for p in photos if p.stem[:5] not in held_out],
+        "real_held_out": [p for p in photos if p.stem[:5] in held_out],
+    }
+    for kind, group in groups.items():
+        group = sorted(group)
+        progress = Progress(f"{kind} photos", len(group))
+        for number, start in enumerate(range(0, len(group), SHARD)):
+            path = shard_path(folder, kind, number)
+            if not path.exists():
+                names, crops = [], []
+                for photo_path in group[start : start + SHARD]:
+                    photo = open_photo(photo_path)
+                    with suppress(NoFaceFound):
+                        crop, _ = crop_face(photo, find_faces(photo)[0].landmarks, 512)
+                        names.append(photo_path.stem)
+                        crops.append(crop)
+                small = torch.cat([to_tensor(crop, 256) for crop in crops])
+                image = ((small + 1) * 127.5).round().to(torch.uint8)
+                tensors = {"image": image, **pack_jpegs(crops)}
+                write_whole(tensors, path, {"photos": " ".join(names)})
+            progress.advance(len(group[start : start + SHARD]))
+
+
+def held_out_people(photos: list[Path], people: int = 200, seed: int = 0) -> set[str]:
+    """The people of ``lfw-dev`` who are kept out of all training."""
+    known = sorted({p.stem[:5] for p in photos})
+    return set(np.random.default_rng(seed).permutation(known)[:people].tolist())
 
 
 def shards(folder: Path, kind: str, held_out: bool = False) -> list[Path]:

@@ -40,9 +40,12 @@ def reg(w_edited: Tensor, w: Tensor) -> Tensor:
     return F.mse_loss(w_edited, w)
 
 
-def changed_semantics(c: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def changed_semantics(
+    c: Tensor, generator: torch.Generator | None = None, margin: float = 0.0
+) -> Tensor:
     """c (B, A) detached, with one attribute of each row, chosen at random, set to U(0, 1).
 
+    A margin widens that to U(-margin, 1 + margin); the paper has none.
     The draws are made on the generator's device (CPU without one).
     """
     device = generator.device if generator is not None else "cpu"
@@ -50,5 +53,6 @@ def changed_semantics(c: Tensor, generator: torch.Generator | None = None) -> Te
     column = torch.randint(columns, (rows,), generator=generator, device=device).to(c.device)
     value = torch.rand(rows, generator=generator, device=device).to(c)
     c_target = c.detach().clone()
-    c_target[torch.arange(rows, device=c.device), column] = value
+    stretched = (1 + 2 * margin) * value - margin
+    c_target[torch.arange(rows, device=c.device), column] = stretched
     return c_target

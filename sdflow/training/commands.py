@@ -1,0 +1,145 @@
+"""The verbs below `python -m sdflow train`: from nothing to the files in ``weights/``.
+
+    python -m sdflow train bank --faces 6000 --photos lfw-dev   # codes, pictures, aligned photos
+    python -m sdflow train labels                               # the teachers
+    python -m sdflow train bank --balanced 800                  # rare faces, found by the labels
+    python -m sdflow train labels
+    python -m sdflow train encoder
+    python -m sdflow train semantics
+
+Each goes on where it was stopped; `--worker I --workers N` shares bank and labels among processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from sdflow import weights
+from sdflow.commands import Report
+from sdflow.models import load_generator
+from sdflow.networks.fast_synthesis import FastSynthesis
+from sdflow.training import bank, labels
+from sdflow.training.balance import balanced_sampler
+from sdflow.training.encoder import train_encoder
+from sdflow.training.export import export
+from sdflow.training.sdflow import train_semantics
+
+ATTRIBUTES = ("eyeglasses", "gender", "young", "smiling", "yaw")
+# c at strength −1 and +1. Beyond 0 and 1 where a flip needs it; "young" 0.15 is 65 years, 0.85 is
+# 15; "yaw" 0.1 and 0.9 are 32 degrees to either side.
+POLES = {
+    "eyeglasses": (-0.15, 1.15),
+    "gender": (-0.1, 1.1),
+    "young": (0.1, 0.8),
+    "smiling": (-0.15, 1.15),
+    "yaw": (0.1, 0.9),
+}
+
+
+def train_bank(args: argparse.Namespace) -> Report:
+    """Renders missing shards of generated or balanced faces and aligns photos."""
+    folder = args.folder / "bank"
+    generator = load_generator()
+    synthesis = FastSynthesis(generator)
+    share = {"worker": args.worker, "workers": args.workers}
+    with torch.inference_mode():
+        if args.faces:
+            sample = partial(bank.sample_codes, generator)
+            bank.render_shards(folder, synthesis, sample, args.faces, args.seed, **share)
+        if args.balanced:
+            sample = balanced_sampler(folder, generator)
+            bank.render_shards(folder, synthesis, sample, args.balanced, args.seed + 1, "balanced",
+                               **share)  # fmt: skip
+    if args.photos:
+        photos = sorted(args.photos.rglob("p*_*.jpg"))
+        if not photos:
+            raise ValueError(f"No photos pPPPP_N.jpg below {args.photos}. Unpack lfw-dev there.")
+        bank.align_shards(folder, photos, bank.held_out_people(photos, seed=args.seed))
+    return {"shards": len(list(folder.glob("*.safetensors"))), "folder": str(folder)}
+
+
+def train_labels(args: argparse.Namespace) -> Report:
+    """Labels every shard that has no labels yet and writes the index."""
+    labels.label_shards(args.folder / "bank", args.worker, args.workers)
+    return {"index": str(labels.write_index(args.folder / "bank"))}
+
+
+def train_encoder_and_export(args: argparse.Namespace) -> Report:
+    """Trains the encoder and stores it under ``weights/``."""
+    encoder = train_encoder(
+        args.folder / "bank", args.folder / "encoder", latent_steps=args.latent_steps,
+        image_steps=args.image_steps, batch=args.batch, rendered=args.rendered, seed=args.seed,
+        precision=args.precision,
+    )  # fmt: skip
+    return {"files": [str(path) for path in export("encoder", encoder)]}
+
+
+def train_semantics_and_export(args: argparse.Namespace) -> Report:
+    """Trains estimator and flow and stores both under ``weights/``."""
+    estimator, flow = train_semantics(
+        args.folder / "bank", args.folder / "semantics", ATTRIBUTES,
+        estimator_steps=args.estimator_steps, warm_up_steps=args.warm_up_steps,
+        joint_steps=args.joint_steps, batch=args.batch, rendered=args.rendered, seed=args.seed,
+        precision=args.precision,
+    )  # fmt: skip
+    settings = {"attributes": ATTRIBUTES, "poles": POLES, "hidden": [512] * 5}
+    files = [*export("estimator", estimator), *export("flow", flow, settings)]
+    return {"files": [str(path) for path in files]}
+
+
+def add_parser(verbs: argparse._SubParsersAction) -> None:
+    """Adds the verbs to the group's parsers."""
+
+    def add(name: str, run: Callable[[argparse.Namespace], Report], text: str,
+            numbers: dict[str, tuple[int, str]]) -> argparse.ArgumentParser:  # fmt: skip
+        parser = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        parser.add_argument("--folder", type=Path, default=weights.cache_dir() / "training",
+                            help="for bank and checkpoints; default: %(default)s")  # fmt: skip
+        for option, (default, meaning) in {"seed": (0, "of every draw"), **numbers}.items():
+            parser.add_argument(f"--{option.replace('_', '-')}", type=_count, default=default,
+                                metavar="N", help=f"{meaning}; default: %(default)s")  # fmt: skip
+        parser.add_argument("--threads", type=_count, default=0, metavar="N",
+                            help="of PyTorch; default: its own choice")  # fmt: skip
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.set_defaults(run=partial(_run, run))
+        return parser
+
+    sharing = {"worker": (0, "which of the processes this is"), "workers": (1, "how many")}
+    parser = add("bank", train_bank, "render faces with known codes, align real photos", {
+        "faces": (0, "random faces, W and mixed W+"), "balanced": (0, "rare faces, by the labels"),
+        **sharing,
+    })  # fmt: skip
+    parser.add_argument("--photos", type=Path, help="folder of lfw-dev: pPPPP_N.jpg")
+    add("labels", train_labels, "label the bank with the teachers", sharing)
+    shared = {"batch": (32, "generated crops a step"), "rendered": (4, "rendered faces a step")}
+    for name, run, text, stages in (
+        ("encoder", train_encoder_and_export, "train the encoder, image to w", {
+            "latent_steps": (1600, "steps on codes alone"),
+            "image_steps": (700, "steps with rendered pictures as well"),
+        }),
+        ("semantics", train_semantics_and_export, "train the estimator and the flow", {
+            "estimator_steps": (1200, "steps of the estimator alone"),
+            "warm_up_steps": (1500, "steps of the flow with mi on codes"),
+            "joint_steps": (500, "steps of both with mi through the image"),
+        }),
+    ):  # fmt: skip
+        parser = add(name, run, text, {**stages, **shared})
+        parser.add_argument("--precision", choices=("bf16", "no"), default="bf16",
+                            help="of the convolutions; default: %(default)s")  # fmt: skip
+
+
+def _run(run: Callable[[argparse.Namespace], Report], args: argparse.Namespace) -> Report:
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return run(args)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0.")
+    return int(text)
