@@ -109,7 +109,7 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
     steps: dict[str, Callable[[], object]] = {
         "align": align,
         "invert_encoder": lambda: invert(models, crop, steps=0),
-        "invert": lambda: invert(models, crop),
+        "invert": lambda: invert(models, crop, STEPS),
         "decompose": lambda: decompose(models.estimator, models.flow, crop, w),
         "edit": lambda: edit(models.flow, w, z, c, c_target),
         PLAIN: torch.no_grad()(lambda: to_image(models.generator(w))),

@@ -6,9 +6,15 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from sdflow.faces import Face
+    from sdflow.pipeline import Editor
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -64,3 +70,25 @@ def offline() -> Iterator[None]:
         patch.setenv("PIP_NO_INDEX", "1")  # programs that tests start
         patch.setenv("npm_config_offline", "true")
         yield
+
+
+@pytest.fixture(scope="session")
+def editor() -> Editor:
+    """One editor with the real weights for all tests; nothing may change it."""
+    from sdflow.pipeline import Editor
+
+    return Editor()
+
+
+@pytest.fixture(scope="session")
+def photo(editor: Editor) -> Image.Image:
+    """A photo of two generated faces, 1600 x 1200, the larger one on the left."""
+    from sdflow.bench import draw_photo
+
+    return draw_photo(editor)
+
+
+@pytest.fixture(scope="session")
+def opened(editor: Editor, photo: Image.Image) -> Face:
+    """The larger face of the photo, opened by the encoder alone."""
+    return editor.open(photo, steps=0)

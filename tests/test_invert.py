@@ -1,0 +1,80 @@
+"""Inversion: the encoder alone, and refinement through the generator."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sdflow.align import crop_face, find_faces
+from sdflow.images import to_tensor
+from sdflow.invert import STEPS, invert
+from sdflow.pipeline import Editor
+
+
+@pytest.fixture(scope="module")
+def crop(editor: Editor, photo: object) -> Tensor:
+    picture, _ = crop_face(photo, find_faces(photo)[0].landmarks)
+    return to_tensor(picture, device=editor.models.device)
+
+
+@pytest.fixture(scope="module")
+def refined(editor: Editor, crop: Tensor) -> tuple[Tensor, list[tuple[int, int]]]:
+    told: list[tuple[int, int]] = []
+    return invert(editor.models, crop, 2, lambda *at: told.append(at)), told
+
+
+def test_no_steps_are_the_encoder_alone(editor: Editor, crop: Tensor) -> None:
+    w = invert(editor.models, crop, steps=0)
+    assert w.shape == (1, 18, 512) and not w.is_inference() and not w.requires_grad
+    with torch.no_grad():
+        assert torch.equal(w, editor.models.encoder(crop))
+
+
+def test_steps_bring_the_rendering_nearer(
+    editor: Editor, crop: Tensor, refined: tuple[Tensor, list[tuple[int, int]]]
+) -> None:
+    def error(w: Tensor) -> float:
+        models = editor.models
+        with torch.no_grad():
+            image = F.avg_pool2d(models.generator.preview(w), 2)
+            person = (models.identity(image) - models.identity(crop)).square().sum()
+            return (person + (image - crop).abs().mean()).item()
+
+    w, _ = refined
+    assert w.shape == (1, 18, 512) and not w.requires_grad
+    assert torch.isfinite(w).all()
+    assert error(w) < error(invert(editor.models, crop, steps=0))
+
+
+def test_each_step_is_told(refined: tuple[Tensor, list[tuple[int, int]]]) -> None:
+    assert refined[1] == [(1, 2), (2, 2)]
+    assert STEPS >= 0
+
+
+def test_layers_that_the_generator_ignores_stay(
+    editor: Editor, crop: Tensor, refined: tuple[Tensor, list[tuple[int, int]]]
+) -> None:
+    start = invert(editor.models, crop, steps=0)
+    assert torch.equal(refined[0][:, 16:], start[:, 16:])
+    assert (refined[0][:, :16] != start[:, :16]).any(2).all()
+
+
+def test_the_same_crop_gives_the_same_code(
+    editor: Editor, crop: Tensor, refined: tuple[Tensor, list[tuple[int, int]]]
+) -> None:
+    assert torch.equal(invert(editor.models, crop, 2), refined[0])
+
+
+def test_the_networks_keep_no_gradients(
+    editor: Editor, refined: tuple[Tensor, list[tuple[int, int]]]
+) -> None:
+    del refined
+    for network in (editor.models.generator, editor.models.identity, editor.models.encoder):
+        assert all(p.grad is None and not p.requires_grad for p in network.parameters())
+
+
+def test_a_crop_of_another_size_is_refused(editor: Editor) -> None:
+    with pytest.raises(ValueError, match=r"give \(B, 3, 256, 256\)"):
+        invert(editor.models, torch.zeros(1, 3, 128, 128), steps=0)
