@@ -174,6 +174,23 @@ def test_all_layers_but_the_last_two_get_a_gradient(
     assert w.grad[0, 16:].abs().max() == 0
 
 
+def test_the_fast_path_has_the_gradient_of_the_plain_one(
+    generator: MobileStyleGAN, codes: Tensor
+) -> None:
+    target = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def gradient(image: Tensor, w: Tensor) -> Tensor:
+        (F.avg_pool2d(image, 8) - target).square().mean().backward()
+        return w.grad.flatten()
+
+    w, w_fast = (codes[2:].clone().requires_grad_(True) for _ in range(2))
+    plain = gradient(generator.preview(w), w)
+    fast = gradient(FastSynthesis(generator, torch.float32)(w_fast, 512), w_fast)
+    assert F.cosine_similarity(plain, fast, dim=0) > 0.999
+    assert fast.norm().item() == pytest.approx(plain.norm().item(), rel=0.02)
+    assert w_fast.grad[0, 16:].abs().max() == 0
+
+
 def test_inverse_haar_against_its_definition() -> None:
     bands = torch.randn(2, 8, 3, 5, dtype=torch.float64)  # two output channels
     out = inverse_haar(bands)
