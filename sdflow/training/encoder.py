@@ -23,7 +23,7 @@ from sdflow.training import bank
 from sdflow.training.degrade import degrade
 from sdflow.training.loop import run
 
-DELTA, RECONSTRUCTION, IDENTITY, FEATURES = 0.02, 0.5, 0.5, 0.05  # weights beside the latent loss
+DELTA, RECONSTRUCTION, IDENTITY, FEATURES = 0.02, 0.5, 1.5, 0.05  # weights beside the latent loss
 
 
 def train_encoder(
@@ -45,7 +45,7 @@ def train_encoder(
         latent_steps: steps of the first stage.
         image_steps: steps of the second stage.
         batch: generated crops a step.
-        rendered: crops a step that are rendered again in the second stage, half of them real.
+        rendered: crops a step that are rendered again in the second stage, three quarters real.
         learning_rate: peak, of the heads; the trunk takes a quarter.
         seed: of every draw.
         precision: Accelerate's, ``bf16`` or ``no``.
@@ -85,9 +85,9 @@ def train_encoder(
         return latent + DELTA * delta_size(w), {"latent": latent.item()}
 
     def image_loss(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        half = rendered // 2
-        clean = torch.cat([draw(generated["image"], half, rng)[1],
-                           draw(real, rendered - half, rng)[1]])  # fmt: skip
+        own = rendered // 4
+        clean = torch.cat([draw(generated["image"], own, rng)[1],
+                           draw(real, rendered - own, rng)[1]])  # fmt: skip
         if rng.random() < 0.5:
             clean = clean.flip(3)
         crop, clean = degrade(clean, rng).to(device), clean.to(device)

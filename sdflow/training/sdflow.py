@@ -187,12 +187,12 @@ def even_weights(labels: torch.Tensor, bins: int = 5, floor: float = 0.3) -> np.
     over its bin's count, mixed with a uniform share ``floor``.
     """
     binned = (labels.clamp(0, 1) * bins).long().clamp(max=bins - 1)  # (N, A)
-    weights = torch.zeros(len(labels))
+    weights = torch.zeros(len(labels), dtype=torch.float64)
     for column in binned.T:
         counts = column.bincount(minlength=bins).clamp(min=1)
-        weights += 1 / counts[column].float()
+        weights += 1 / counts[column].double()
     weights = floor / len(labels) + (1 - floor) * weights / weights.sum()
-    return (weights / weights.sum()).double().numpy()
+    return (weights / weights.sum()).numpy()
 
 
 def fit_reader(

@@ -1,0 +1,151 @@
+"""Training from nothing at the smallest size: bank, labels, both trainings, resuming, export."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from sdflow.images import to_image, to_tensor
+from sdflow.models import load_generator
+from sdflow.networks.fast_synthesis import FastSynthesis
+from sdflow.networks.mobile_stylegan import MobileStyleGAN
+from sdflow.training import bank, labels
+from sdflow.training.balance import balanced_sampler
+from sdflow.training.degrade import degrade
+from sdflow.training.encoder import train_encoder
+from sdflow.training.sdflow import even_weights, train_semantics
+
+NAMES = ("eyeglasses", "gender", "young", "smiling", "yaw")
+
+
+@pytest.fixture(scope="module")
+def generator() -> MobileStyleGAN:
+    return load_generator()
+
+
+@pytest.fixture(scope="module")
+def folder(generator: MobileStyleGAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank of 2 shards of 3 generated faces, and one shard of 'photos', with made-up labels."""
+    folder = tmp_path_factory.mktemp("bank")
+    synthesis = FastSynthesis(generator)
+    with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
+        patch.setattr(bank, "SHARD", 3)
+        sample = partial(bank.sample_codes, generator)
+        for worker in (0, 1):  # each of two processes renders one shard
+            bank.render_shards(folder, synthesis, sample, 6, worker=worker, workers=2)
+        photos = folder / "photos"
+        photos.mkdir()
+        shard = bank.read_arrays(bank.shards(folder, "generated"), ("image",))
+        for i, image in enumerate(shard["image"]):
+            large = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((512, 512))
+            large.save(photos / f"p{i:04d}_1.jpg")
+        found = sorted(photos.glob("*.jpg"))
+        bank.align_shards(folder, found, {"p0004", "p0005"})
+    rng = np.random.default_rng(0)
+    for path in folder.glob("*.safetensors"):
+        columns = {f"p_{name}": rng.random(6).astype(np.float32) for name in NAMES}
+        rows = len(list(bank.unpack_jpegs(bank.load_file(path))))
+        table = {"shard": [path.stem] * rows, "row": np.arange(rows)}
+        table |= {name: values[:rows] for name, values in columns.items()}
+        pq.write_table(pa.table(table), labels.label_path(path))
+    return folder
+
+
+def test_shards_hold_codes_and_their_pictures(folder: Path, generator: MobileStyleGAN) -> None:
+    paths = bank.shards(folder, "generated")
+    assert [p.stem for p in paths] == ["generated-00000", "generated-00001"]
+    shard = bank.load_file(paths[1])
+    image = torch.nn.functional.avg_pool2d(generator.preview(shard["w"][:1]), 2)
+    stored = shard["image"][:1].float() / 127.5 - 1
+    assert (image.clamp(-1, 1) - stored).abs().mean() < 0.02
+    pictures = list(bank.unpack_jpegs(shard))
+    assert [p.size for p in pictures] == [(512, 512)] * 3
+    assert (to_tensor(pictures[0], 256) - stored).abs().mean() < 0.02
+
+
+def test_a_killed_bank_goes_on_with_the_same_faces(
+    folder: Path, generator: MobileStyleGAN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank, "SHARD", 3)
+    path = bank.shard_path(folder, "generated", 1)
+    before, other = bank.load_file(path), bank.shard_path(folder, "generated", 0)
+    kept = other.stat().st_mtime_ns
+    path.unlink()
+    with torch.inference_mode():
+        bank.render_shards(folder, FastSynthesis(generator),
+                           partial(bank.sample_codes, generator), 6)  # fmt: skip
+    assert torch.equal(bank.load_file(path)["w"], before["w"])
+    assert other.stat().st_mtime_ns == kept
+
+
+def test_held_out_people_are_apart(folder: Path) -> None:
+    names = {}
+    for kind in ("real", "real_held_out"):
+        path = bank.shard_path(folder, kind, 0)
+        with safe_open(path, "pt") as file:
+            names[kind] = set(file.metadata()["photos"].split())
+        assert len(bank.load_file(path)["image"]) == len(names[kind]) > 0
+    assert names["real"] <= {f"p{i:04d}_1" for i in range(4)}
+    assert names["real_held_out"] <= {"p0004_1", "p0005_1"}
+    people = bank.held_out_people([Path(f"p{i:04d}_{k}.jpg") for i in range(9) for k in (1, 2)], 3)
+    assert len(people) == 3 and people <= {f"p{i:04d}" for i in range(9)}
+
+
+def test_index_joins_the_labels(folder: Path) -> None:
+    table = pq.read_table(labels.write_index(folder))
+    assert table.num_rows >= 8 and "p_yaw" in table.column_names
+    values = labels.read_labels(bank.shards(folder, "generated"), NAMES)
+    assert values.shape == (6, 5)
+
+
+def test_balanced_faces_are_of_one_code(folder: Path, generator: MobileStyleGAN) -> None:
+    with torch.no_grad():
+        codes = balanced_sampler(folder, generator)(np.random.default_rng(0), 10)
+    assert codes.shape == (10, 18, 512)
+    assert torch.equal(codes[:, 0], codes[:, 17])
+    assert len({tuple(code[0, :4].tolist()) for code in codes}) == 10
+
+
+def test_even_weights_favour_rare_values() -> None:
+    values = torch.full((100, 1), 0.1)
+    values[:5] = 0.9
+    weights = even_weights(values)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] > 10 * weights[50]
+
+
+def test_degraded_photos_stay_photos() -> None:
+    image = to_tensor(Image.radial_gradient("L").convert("RGB"))  # (1, 3, 256, 256)
+    many = degrade(image.repeat(12, 1, 1, 1), np.random.default_rng(0))
+    assert many.shape == (12, 3, 256, 256) and many.abs().max() <= 1
+    changed = (many - image).abs().mean((1, 2, 3)) > 1e-3
+    assert 4 <= changed.sum() <= 11
+    assert to_image(many[:1]).size == (256, 256)
+
+
+def test_encoder_resumes_to_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    sizes = {"batch": 2, "rendered": 2, "precision": "no"}
+    whole = train_encoder(folder, tmp_path / "whole", latent_steps=2, image_steps=1, **sizes)
+    again = train_encoder(folder, tmp_path / "whole", latent_steps=2, image_steps=1, **sizes)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key]), key
+    assert (tmp_path / "whole" / "image" / "log.jsonl").read_text().count("identity") == 1
+
+
+def test_semantics_train_through_the_image(folder: Path, tmp_path: Path) -> None:
+    estimator, flow = train_semantics(
+        folder, tmp_path, NAMES, estimator_steps=1, warm_up_steps=1, joint_steps=1, batch=2,
+        tokens=4, rendered=2, precision="no",
+    )  # fmt: skip
+    moved = [p for p in [*estimator.parameters(), *flow.parameters()] if not p.isfinite().all()]
+    assert not moved
+    figures = (tmp_path / "joint" / "log.jsonl").read_text()
+    assert all(name in figures for name in ("kd", "nll", "mi", "reg"))
