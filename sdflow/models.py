@@ -33,6 +33,8 @@ class ModelSet:
         estimator: crop (B, 3, 256, 256) → c (B, A).
         flow: w ↔ z under c.
         identity: crop → dlib descriptor (B, 128), differentiable.
+        axes: principal axes of W times their standard deviations, (512, 512): ``u @ axes`` is
+            an offset of w for u in standard deviations.
         attributes: names of c's entries, in order.
         poles: c at strength −1 and at strength +1, (A, 2).
         device: where all of them are.
@@ -45,6 +47,7 @@ class ModelSet:
     estimator: nn.Module
     flow: Flow
     identity: IdentityNetwork
+    axes: torch.Tensor
     attributes: tuple[str, ...]
     poles: torch.Tensor
     device: torch.device
@@ -75,6 +78,7 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
         estimator=estimator,
         flow=flow,
         identity=load_identity(device),
+        axes=principal_axes(generator),
         attributes=attributes,
         poles=poles,
         device=device,
@@ -92,6 +96,15 @@ def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:
     ]
     state = state_from_ir(*constants, weights.load("w_mean")["w_mean"])
     return _fill(MobileStyleGAN(), state, device)
+
+
+@torch.no_grad()
+def principal_axes(generator: MobileStyleGAN, codes: int = 8000) -> torch.Tensor:
+    """Axes of W (512, 512), one a row, as long as w's standard deviation along each."""
+    z = torch.randn(codes, 512, generator=torch.Generator().manual_seed(0))
+    w = generator.mapping(z.to(generator.w_mean.device))
+    variances, axes = torch.linalg.eigh(torch.cov(w.T))
+    return (axes * variances.clamp(min=0).sqrt()).T.contiguous()
 
 
 def load_encoder(device: torch.device | str = "cpu") -> Encoder:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 
 from sdflow.allocator import tune_allocator
-from sdflow.invert import pyramid
+from sdflow.invert import feature_distance, pyramid
 from sdflow.models import load_generator, load_identity
 from sdflow.networks.encoder import Encoder
 from sdflow.networks.fast_synthesis import FastSynthesis
@@ -100,8 +100,7 @@ def train_encoder(
         with torch.no_grad():
             true_person, true_features = identity.forward_with_features(clean)
         distance = (person.float() - true_person).square().sum(1).mean()
-        texture = sum(F.mse_loss(F.normalize(a.float(), dim=1), F.normalize(b, dim=1)) * a.shape[1]
-                      for a, b in zip(features[:4], true_features[:4], strict=True))  # fmt: skip
+        texture = feature_distance([stage.float() for stage in features], true_features)
         loss = RECONSTRUCTION * pixels + IDENTITY * distance + FEATURES * texture
         loss = loss + DELTA * delta_size(w)
         return loss, {"pixels": pixels.item(), "identity": distance.item(),
