@@ -70,7 +70,6 @@ def test_axes_measure_the_spread_of_w(editor: Editor) -> None:
         offsets = (generator.mapping(z) - generator.w_mean) @ axes.T / axes.norm(dim=1)
     deviations = offsets.std(0) / axes.norm(dim=1)
     assert (deviations[-20:] - 1).abs().max() < 0.1  # the last axes are the longest
-    assert (refined[0][:, :16] != start[:, :16]).any(2).all()
 
 
 def test_the_same_crop_gives_the_same_code(
