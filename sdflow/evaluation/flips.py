@@ -96,12 +96,15 @@ def measure_flips(models: ModelSet, held_out: HeldOut, most: int = 100) -> dict[
                          for other in models.attributes if other not in (name, "yaw")]  # fmt: skip
                 distances.append(float(distance(verdict["dlib"][0], before["dlib"])))
                 progress.advance()
-            what = "degrees" if name == "yaw" else "flipped"
-            figure = float(np.median(flipped) if name == "yaw" else np.mean(flipped))
-            report.setdefault(name, {})[direction] = {
-                "faces": len(rows), what: round(figure, 3), "kept": round(float(np.mean(kept)), 3),
-                "distance": round(float(np.median(distances)), 3),
-            }  # fmt: skip
+            figures = {"faces": len(rows)}
+            if len(rows):
+                what, mean = ("degrees", np.median) if name == "yaw" else ("flipped", np.mean)
+                figures |= {
+                    what: round(float(mean(flipped)), 3),
+                    "kept": round(float(np.mean(kept)), 3),
+                    "distance": round(float(np.median(distances)), 3),
+                }
+            report.setdefault(name, {})[direction] = figures
     return report
 
 
