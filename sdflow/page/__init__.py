@@ -1,0 +1,1 @@
+"""What stands behind the page: the service that its handlers call, its readout, its looks."""

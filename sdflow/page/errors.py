@@ -1,0 +1,58 @@
+"""The one place where errors become what a visitor of the page or a client of the API is told."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from sdflow.manifest import WeightsError
+
+OURS = (
+    "This failed because of a fault on our side, which is now in the server's log. Try again, or"
+    " try another photo."
+)
+
+
+def told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler whose errors reach the visitor as one sentence and never as a traceback."""
+    if inspect.isasyncgenfunction(function):
+
+        @wraps(function)
+        async def handler(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+            try:
+                async for value in function(*args, **kwargs):
+                    yield value
+            except Exception as error:
+                raise as_sentence(error) from None
+
+    else:
+
+        @wraps(function)
+        def handler(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                raise as_sentence(error) from None
+
+    return handler
+
+
+def as_sentence(error: Exception) -> gr.Error:
+    """What a visitor is told: an error of ours says it itself, of others the log knows more."""
+    if isinstance(error, gr.Error):
+        return error
+    sentence = str(error)
+    if not isinstance(error, (ValueError, LookupError, WeightsError)) or isinstance(
+        error, (KeyError, IndexError)
+    ):
+        traceback.print_exception(error, file=sys.stderr)
+        sentence = OURS
+    sentence = escape(sentence, quote=False)  # the page shows it as HTML
+    return gr.Error(sentence, title="That did not work", print_exception=False)

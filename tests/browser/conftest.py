@@ -1,0 +1,71 @@
+"""The page on a server in this process, and Debian's Chromium, without which these tests fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from sdflow.page.service import Service
+from sdflow.pipeline import Editor
+
+CHROMIUM = "/usr/bin/chromium"
+PATIENCE = 60_000  # milliseconds; a busy machine of two cores needs some
+
+
+@pytest.fixture(scope="session")
+def url(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the page; photos are opened without refinement, to save time."""
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("private")))
+    import app
+
+    service = Service(app.PRIVATE / "made", load=lambda: editor, steps=0)
+    service.start().result()
+    page = app.make_page(service)
+    yield app.launch(
+        page, service, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
+    )[1]
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
+    """Opens the page as a new visitor; fails at the end if the page erred or left this machine."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(width: int = 1280, height: int = 800, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            has_touch=width < 500,
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.on("request", lambda sent: complaints.append(sent.url) if not is_own(sent.url) else 0)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("#random")
+        page.wait_for_selector("#banner", state="detached")
+        return page
+
+    def is_own(address: str) -> bool:
+        return address.startswith((url, "data:", "blob:"))
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints

@@ -1,0 +1,191 @@
+"""The page in headless Chromium: what a visitor does with mouse, keys, phone, and what is seen."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+SMILE = "#slider-smiling input[type=range]"
+FULL = "#caption [data-state=ready]"
+PREVIEW = "#caption [data-state=preview]"
+SECONDS = 60  # to wait for a picture
+Visit = Callable[..., Page]
+
+
+def shown(page: Page) -> list[str]:
+    """The addresses of the pictures that are compared: before, after."""
+    return page.locator("#picture img").evaluate_all("images => images.map(image => image.src)")
+
+
+def wait_for_picture(page: Page, other_than: list[str] | None = None) -> list[str]:
+    """Waits for the full size, and for a result that is none of those given; returns it."""
+    page.wait_for_selector("#caption [data-state=ready]:not(:empty)")
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        pictures = shown(page)
+        if len(pictures) == 2 and pictures != other_than:
+            page.wait_for_function(
+                "[...document.querySelectorAll('#picture img')].every(i => i.naturalWidth > 0)"
+            )
+            return pictures
+        page.wait_for_timeout(50)
+    raise AssertionError(f"still the same picture: {shown(page)}")
+
+
+def take_random_face(page: Page) -> list[str]:
+    """Presses the button; returns the addresses of before and after."""
+    earlier = shown(page)
+    page.click("#random")
+    return wait_for_picture(page, earlier)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a CSS rgb() colour, as WCAG 2 defines it."""
+    levels = [float(number) / 255 for number in re.findall(r"[\d.]+", colour)[:3]]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def contrast(page: Page, selector: str) -> float:
+    """Contrast of an element's text with the nearest background behind it."""
+    text, behind = page.locator(selector).first.evaluate(
+        """element => {
+            const text = getComputedStyle(element).color;
+            let colour = 'rgba(0, 0, 0, 0)';
+            for (let at = element; at && /, 0\\)|transparent/.test(colour); at = at.parentElement)
+                colour = getComputedStyle(at).backgroundColor;
+            return [text, colour];
+        }"""
+    )
+    low, high = sorted((luminance(text), luminance(behind)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_random_face_keys_reset_and_download(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    expect(page.locator("#empty")).to_contain_text("No face yet")
+    expect(page.locator(SMILE)).to_be_disabled()
+    expect(page.locator("#png")).to_be_disabled()
+    start = take_random_face(page)
+
+    page.focus(SMILE)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(PREVIEW)).to_contain_text("512")
+    expect(page.locator(FULL)).to_contain_text("1024")
+    moved = wait_for_picture(page, start)
+    assert moved[0] == start[0] and moved[1] != start[1]
+    expect(page.locator("#slider-smiling input[type=number]")).to_have_value("0.15")
+    expect(page.locator("tr[data-attribute=smiling]")).to_have_class("moved")
+    expect(page.locator("tr[data-attribute=young]")).not_to_have_class("moved")
+
+    expect(page.locator("#png")).to_be_enabled()
+    with page.expect_download() as download:
+        page.click("#png")
+    download.value.save_as(tmp_path / "edit.png")
+    with Image.open(tmp_path / "edit.png") as image:
+        assert image.format == "PNG" and image.size == (1024, 1024)
+
+    page.click("#reset")
+    expect(page.locator(SMILE)).to_have_value("0")
+    expect(page.locator("tr[data-attribute=smiling]")).not_to_have_class("moved")
+
+
+def test_the_picture_follows_a_dragged_slider_and_its_reset(visit: Visit) -> None:
+    page = visit()
+    start = take_random_face(page)
+    box = page.locator(SMILE).bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    for step in range(1, 9):
+        page.mouse.move(middle[0] + step * box["width"] / 20, middle[1])
+        page.wait_for_timeout(40)
+    expect(page.locator(PREVIEW)).to_be_visible()  # the button is still held down
+    page.mouse.up()
+    expect(page.locator(FULL)).to_be_visible()
+    dragged = wait_for_picture(page, start)
+    strength = float(page.locator(SMILE).input_value())
+    assert strength > 0.5
+    page.click("#slider-smiling button[aria-label='Reset to default value']")
+    expect(page.locator(PREVIEW)).to_be_visible()
+    expect(page.locator("tr[data-attribute=smiling]")).not_to_have_class("moved")
+    assert shown(page)[1] != dragged[1]
+
+
+def test_upload_several_faces_and_an_error(
+    visit: Visit, photo: Image.Image, tmp_path: Path
+) -> None:
+    page = visit()
+    upload = page.locator("#photo input[type=file]")
+    upload.set_input_files(
+        {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"this is no image"}
+    )
+    expect(page.locator(".toast-body")).to_contain_text("This is no image")
+    expect(page.locator("#empty")).to_contain_text("No face yet")
+    page.click(".toast-close")
+
+    photo.save(tmp_path / "two.png")
+    page.click("#photo button[aria-label='Clear'], #photo button[aria-label='Remove Image']")
+    upload.set_input_files(tmp_path / "two.png")
+    first = wait_for_picture(page)
+    expect(page.locator("#faces button.thumbnail-item")).to_have_count(2)
+    page.locator("#faces button.thumbnail-item").nth(1).click()
+    second = wait_for_picture(page, first)
+    assert first[0] != second[0] and first[1] != second[1]
+
+    take_random_face(page)
+    expect(page.locator("#faces")).to_be_hidden()
+
+
+def test_two_visitors_have_faces_of_their_own(visit: Visit) -> None:
+    one, other = visit(), visit()
+    first, second = take_random_face(one), take_random_face(other)
+    assert not set(first) & set(second)
+    one.focus(SMILE)
+    one.keyboard.press("End")
+    wait_for_picture(one, first)
+    assert shown(one)[0] == first[0]
+    assert shown(other) == second
+    assert other.locator(SMILE).input_value() == "0"
+
+
+def test_a_phone_keeps_the_picture_in_view(visit: Visit) -> None:
+    page = visit(390, 844)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    take_random_face(page)
+    last = page.locator("input[type=range]").last
+    last.scroll_into_view_if_needed()
+    page.evaluate("scrollBy(0, 120)")
+    assert page.evaluate("scrollY") > 300
+    slider, picture = last.bounding_box(), page.locator("#picture").bounding_box()
+    assert picture["y"] >= 0 and picture["width"] > 250
+    assert picture["y"] + picture["height"] <= slider["y"] <= 844 - slider["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_dark_and_light_are_legible(visit: Visit) -> None:
+    for scheme in ("light", "dark"):
+        page = visit(scheme=scheme)
+        body = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert body < 0.1 if scheme == "dark" else body > 0.8
+        texts = ["#header h1", "#header p", "#random", "#reset", "#empty p", "#workbench h2"]
+        texts += [".poles span", "[data-testid=block-info]", "#photo [data-testid=upload-text]"]
+        for selector in texts:
+            assert contrast(page, selector) >= 4.5, (scheme, selector)
+
+
+def test_examples_open(visit: Visit) -> None:
+    page = visit()
+    examples = page.locator("#examples button.thumbnail-item")
+    expect(examples).to_have_count(4)
+    examples.nth(1).click()
+    wait_for_picture(page)
+    expect(page.locator("#photo img")).to_be_visible()
+    expect(page.locator(SMILE)).to_be_enabled()
