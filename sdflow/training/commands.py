@@ -30,14 +30,14 @@ from sdflow.training.export import export
 from sdflow.training.sdflow import train_semantics
 
 ATTRIBUTES = ("eyeglasses", "gender", "young", "smiling", "yaw")
-# c at strength −1 and +1. Beyond 0 and 1 where a flip needs it; "young" 0.15 is 65 years, 0.85 is
-# 15; "yaw" 0.1 and 0.9 are 32 degrees to either side.
+# c at strength −1 and +1: no further than a flip needs, since every step beyond costs likeness.
+# "young" 0.15 is 65 years, 0.8 is 19; "yaw" 0.15 and 0.85 are 28 degrees to either side.
 POLES = {
-    "eyeglasses": (-0.15, 1.15),
-    "gender": (-0.1, 1.1),
-    "young": (0.1, 0.8),
-    "smiling": (-0.15, 1.15),
-    "yaw": (0.1, 0.9),
+    "eyeglasses": (0.0, 1.0),
+    "gender": (-0.05, 1.0),
+    "young": (0.15, 0.8),
+    "smiling": (0.0, 1.0),
+    "yaw": (0.15, 0.85),
 }
 
 
