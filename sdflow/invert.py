@@ -45,6 +45,7 @@ def invert(
     return refine(models, crop, w, steps, on_step) if steps else w
 
 
+@torch.enable_grad()  # a caller may have switched it off
 def refine(
     models: ModelSet,
     crop: torch.Tensor,
