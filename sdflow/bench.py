@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from sdflow.align import crop_face, find_faces
@@ -98,7 +99,12 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
     photo = draw_photo(editor)
     crop = to_tensor(crop_face(photo, find_faces(photo)[0].landmarks)[0], device=models.device)
     w = invert(models, crop, steps=0)
-    c, z, _ = decompose(models.estimator, models.flow, crop, w)
+
+    def read() -> torch.Tensor:
+        return models.estimator(F.avg_pool2d(models.synthesis(w, 512).clamp(-1, 1), 2))
+
+    c = torch.no_grad()(read)()
+    z, _ = decompose(models.flow, w, c)
     c_target = target_semantics(c, torch.ones_like(c), models.poles)
 
     def align() -> None:
@@ -110,7 +116,7 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
         "align": align,
         "invert_encoder": lambda: invert(models, crop, steps=0),
         "invert": lambda: invert(models, crop, STEPS),
-        "decompose": lambda: decompose(models.estimator, models.flow, crop, w),
+        "decompose": torch.no_grad()(lambda: decompose(models.flow, w, read())),
         "edit": lambda: edit(models.flow, w, z, c, c_target),
         PLAIN: torch.no_grad()(lambda: to_image(models.generator(w))),
         "synthesis_fast": lambda: to_image(models.synthesis(w)),

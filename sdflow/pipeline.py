@@ -29,7 +29,6 @@ from sdflow.models import ModelSet, load_models
 from sdflow.networks.cnf import FINE
 
 NETWORK_CROP, DISPLAY_CROP = 256, 1024  # pixels
-SIZES = (512, 1024)  # that the generator renders
 
 Photo = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
 Seconds = dict[str, float]  # step → how long it took
@@ -42,8 +41,7 @@ class Edited:
     Attributes:
         image: the edited face, RGB.
         w: its latent code, (18, 512) float32.
-        before: attribute → value of the face.
-        after: attribute → value asked for.
+        before, after: attribute → value of the face, and value asked for.
         seconds: in all; seconds_per_step: ``edit`` (the flow) and ``synthesis`` apart.
     """
 
@@ -89,7 +87,7 @@ class Editor:
         if is_face_file(photo):  # c is kept, z made again: the flow may have been trained further
             kept = self._check(load_face(photo))
             w, _, c = self._tensors(kept)
-            again = self._decompose(torch.nn.Identity(), c, w, {})
+            again = self._decompose(w, {}, c)
             return replace(kept, z=again.z, round_trip_error=again.round_trip_error)
         steps = STEPS if steps is None else steps
         if steps < 0:
@@ -104,10 +102,10 @@ class Editor:
             crop, _ = crop_face(picture, found[face].landmarks, NETWORK_CROP)
             display, alignment = crop_face(picture, found[face].landmarks, DISPLAY_CROP)
             encoded = encode_crop(display)
-        tensor = to_tensor(crop, device=self.models.device)  # (1, 3, 256, 256)
         with _timed(seconds, "invert"):
+            tensor = to_tensor(crop, device=self.models.device)  # (1, 3, 256, 256)
             w = invert(self.models, tensor, steps, on_step)
-        opened = self._decompose(self.models.estimator, tensor, w, seconds)
+        opened = self._decompose(w, seconds)
         return replace(opened, alignment=alignment, crop=encoded, faces_found=len(found))
 
     def random(self, seed: int | None = None, psi: float = 0.7) -> Face:
@@ -128,8 +126,7 @@ class Editor:
         with torch.no_grad(), _timed(seconds, "synthesis"):
             w = self.models.generator.mapping(torch.from_numpy(noise).to(self.models.device))
             w = self.models.generator.truncate(w, psi)[:, None].repeat(1, 18, 1)  # (1, 18, 512)
-            crop = F.avg_pool2d(self.models.synthesis(w, 512).clamp(-1, 1), 2)  # (1, 3, 256, 256)
-        return replace(self._decompose(self.models.estimator, crop, w, seconds), seed=seed)
+        return replace(self._decompose(w, seconds), seed=seed)
 
     def edit(self, face: Face | Photo, strengths: Mapping[str, float], size: int = 1024) -> Edited:
         """Moves any number of attributes at once; none, or all at 0, gives the inversion.
@@ -144,7 +141,7 @@ class Editor:
             FaceFileError: these models cannot use the face.
             ValueError: another size.
         """
-        if size not in SIZES:
+        if size not in (512, 1024):
             raise ValueError(f"Got size {size}. Give 512 or 1024.")
         names = self.models.attributes
         given = parse_strengths(strengths, names)
@@ -158,8 +155,8 @@ class Editor:
         with torch.no_grad(), _timed(seconds, "synthesis"):
             image = to_image(self.models.synthesis(w_edited, size))
         after = dict(zip(names, c_target[0].tolist(), strict=True))
-        w = w_edited[0].cpu().numpy()
-        return Edited(image, w, face.semantics, after, sum(seconds.values()), seconds)
+        code = w_edited[0].cpu().numpy()
+        return Edited(image, code, face.semantics, after, sum(seconds.values()), seconds)
 
     def reconstruct(self, face: Face | Photo, size: int = 1024) -> Image.Image:
         """The inversion, as `edit` gives it with every strength at 0."""
@@ -169,13 +166,16 @@ class Editor:
         """Attribute → value of a face, about 0..1."""
         return self.open(face).semantics
 
-    def _decompose(
-        self, estimator: torch.nn.Module, crop: torch.Tensor, w: torch.Tensor, seconds: Seconds
-    ) -> Face:
-        with _timed(seconds, "decompose"):
-            c, z, error = decompose(estimator, self.models.flow, crop, w, FINE)
-        arrays = [tensor[0].cpu().numpy() for tensor in (w, z, c)]
+    def _decompose(self, w: torch.Tensor, seconds: Seconds, c: torch.Tensor | None = None) -> Face:
+        """The Face of w (1, 18, 512); c, unless known, is read off the picture of w. Not off the
+        photo: glasses that the inversion lost are not there, and a slider shall put them on."""
         models = self.models
+        with torch.no_grad(), _timed(seconds, "decompose"):
+            if c is None:
+                picture = models.synthesis(w, 512).clamp(-1, 1)  # (1, 3, 512, 512)
+                c = models.estimator(F.avg_pool2d(picture, 2))
+            z, error = decompose(models.flow, w, c, FINE)
+        arrays = [tensor[0].cpu().numpy() for tensor in (w, z, c)]
         return Face(*arrays, models.attributes, models.name, error, seconds_per_step=seconds)
 
     def _tensors(self, face: Face) -> list[torch.Tensor]:
