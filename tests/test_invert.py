@@ -22,7 +22,7 @@ def crop(editor: Editor, photo: object) -> Tensor:
 @pytest.fixture(scope="module")
 def refined(editor: Editor, crop: Tensor) -> tuple[Tensor, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
-    return invert(editor.models, crop, 2, lambda *at: told.append(at)), told
+    return invert(editor.models, crop, 5, lambda *at: told.append(at)), told
 
 
 def test_no_steps_are_the_encoder_alone(editor: Editor, crop: Tensor) -> None:
@@ -49,7 +49,7 @@ def test_steps_bring_the_rendering_nearer(
 
 
 def test_each_step_is_told(refined: tuple[Tensor, list[tuple[int, int]]]) -> None:
-    assert refined[1] == [(1, 2), (2, 2)]
+    assert refined[1] == [(k, 5) for k in range(1, 6)]
     assert STEPS >= 0
 
 
