@@ -26,8 +26,9 @@ from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from sdflow.page import readout  # noqa: E402
-from sdflow.page.endpoints import MODELS, add_endpoints, photo_input  # noqa: E402
+from sdflow.page.endpoints import MODELS, add_endpoints  # noqa: E402
 from sdflow.page.errors import told  # noqa: E402
+from sdflow.page.photo import Photo  # noqa: E402
 from sdflow.page.service import PREVIEW, Opened, Service  # noqa: E402
 from sdflow.page.theme import STYLE, make_theme  # noqa: E402
 
@@ -46,11 +47,12 @@ def make_page(service: Service) -> gr.Blocks:
         gr.HTML(readout.HEADER, elem_id="header")
         banner = gr.HTML(readout.LOADING, elem_id="banner", visible=service.status != "ready")
         # All that a session keeps; one dictionary that its handlers change, so that a slow one
-        # sees that another came after it: the face's token, and what was asked for last.
-        session = gr.State({"token": None, "strengths": {}, "request": 0})
+        # sees that another came after it: the face's token and photo, and the last request.
+        session = gr.State({"token": None, "photo": None, "strengths": {}, "request": 0})
         with gr.Row(elem_id="workbench"):
             with gr.Column(elem_id="source"):
-                photo = photo_input(
+                photo = Photo(
+                    label="Photo",
                     sources=["upload", "webcam", "clipboard"],
                     height=220,
                     elem_id="photo",
@@ -121,12 +123,13 @@ def make_page(service: Service) -> gr.Blocks:
         with gr.Accordion("Consent, licences, limits, privacy", open=False):
             gr.HTML(readout.NOTES, elem_id="notes")
 
-        def show(opened: Opened, visit: Visit, picked: str | None = None) -> dict[Any, Any]:
-            """All that changes on the page when a face was opened; `picked` is its photo."""
-            visit.update(token=opened.token, strengths={}, request=visit["request"] + 1)
+        def show(opened: Opened, visit: Visit, path: str | None = None) -> dict[Any, Any]:
+            """All that changes on the page when a face was opened; `path` is its photo."""
+            visit.update(token=opened.token, photo=path, strengths={})
+            visit["request"] += 1
             edited = service.edit(opened.token, {})
             return {
-                photo: picked,
+                photo: path,
                 faces: gr.update(value=[], selected_index=None),
                 empty: "",  # style.css then uncovers the picture
                 picture: service.pair(opened.token, edited),
@@ -139,17 +142,18 @@ def make_page(service: Service) -> gr.Blocks:
         @told
         def open_photo(visit: Visit, path: str, progress: gr.Progress = BAR) -> dict[Any, Any]:
             opened = service.open(path, 0, steps_shown(progress))
-            shown = show(opened, visit) | {photo: gr.skip()}
+            shown = show(opened, visit, path) | {photo: gr.skip()}  # it shows it already
             if opened.face.faces_found > 1:
                 shown[faces] = gr.update(value=service.thumbnails(path), selected_index=0)
             return shown
 
         @told
         def open_other_face(
-            visit: Visit, path: str, event: gr.SelectData, progress: gr.Progress = BAR
+            visit: Visit, event: gr.SelectData, progress: gr.Progress = BAR
         ) -> dict[Any, Any]:
+            path = visit["photo"]
             opened = service.open(path, event.index, steps_shown(progress))
-            return show(opened, visit) | {photo: gr.skip(), faces: gr.skip()}
+            return show(opened, visit, path) | {faces: gr.skip()}
 
         @told
         def open_example(
@@ -223,12 +227,13 @@ def make_page(service: Service) -> gr.Blocks:
         opening = {
             "outputs": [*shown_when_opened, *sliders.values()],
             "show_progress_on": [empty, picture],
+            "trigger_mode": "always_last",  # what is chosen during a slow opening comes after it
             **MODELS,
             **PRIVATELY,
         }
         photo.input(open_photo, [session, photo], **opening)
         examples.select(open_example, [session], **opening)
-        faces.select(open_other_face, [session, photo], **opening)
+        faces.select(open_other_face, [session], **opening)
         random_face.click(open_random_face, [session], **opening)
         face_file.upload(open_face_file, [session, face_file], **opening)
         zeros = [0] * len(sliders)

@@ -7,21 +7,11 @@ from typing import Any
 import gradio as gr
 
 from sdflow.page.errors import told
+from sdflow.page.photo import Photo
 from sdflow.page.service import Opened, Service
 
 # One job for the models at a time; those that wait see their place in the queue.
 MODELS = {"concurrency_id": "models", "concurrency_limit": 1}
-
-
-def photo_input(**options: Any) -> gr.Image:  # noqa: ANN401
-    """An image input whose handlers get the path of the file as it was uploaded.
-
-    Gradio would decode it and, where it cannot, fail before any handler; `images.open_photo` reads
-    more formats and says what is wrong. Not a subclass: for each, gradio writes a file beside it.
-    """
-    photo = gr.Image(label="Photo", type="filepath", image_mode=None, **options)
-    photo.preprocess = lambda payload: payload.path if payload else None
-    return photo
 
 
 def add_endpoints(service: Service) -> None:
@@ -79,7 +69,7 @@ def add_endpoints(service: Service) -> None:
             row.name: gr.Number(0, label=f"{row.label}: -1 {row.negative}, 1 {row.positive}")
             for row in service.attributes
         }
-        photo, face = photo_input(), gr.Number(0, precision=0, label="Face: 0 the largest")
+        photo, face = Photo(label="Photo"), gr.Number(0, precision=0, label="Face: 0 the largest")
         seed = gr.Number(None, precision=0, label="Seed; none draws one")
         token, face_file = gr.Textbox("", label="Token"), gr.File(label="Face file")
         about, picture = gr.JSON(label="About"), gr.Image(type="filepath", label="Picture")

@@ -55,4 +55,4 @@ def as_sentence(error: Exception) -> gr.Error:
         traceback.print_exception(error, file=sys.stderr)
         sentence = OURS
     sentence = escape(sentence, quote=False)  # the page shows it as HTML
-    return gr.Error(sentence, title="That did not work", print_exception=False)
+    return gr.Error(sentence, print_exception=False)

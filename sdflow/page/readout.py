@@ -13,7 +13,7 @@ HEADER = """
 <p>Edit faces in real photos: several attributes at once, on small networks that need no GPU.</p>
 """
 EMPTY = """
-<svg viewBox="0 0 96 96" aria-hidden="true">
+<svg class="no-face" viewBox="0 0 96 96" aria-hidden="true">
   <rect x="4" y="4" width="88" height="88" rx="10" fill="none" stroke-dasharray="5 6"/>
   <circle cx="48" cy="40" r="15" fill="none"/>
   <path d="M20 78c3-15 14-22 28-22s25 7 28 22" fill="none"/>
