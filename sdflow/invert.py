@@ -29,7 +29,10 @@ def invert(
     steps: int = STEPS,
     on_step: Callable[[int, int], None] | None = None,
 ) -> torch.Tensor:
-    """Finds the code of an aligned face. The same input gives the same code.
+    """Finds the code of an aligned face.
+
+    The encoder's code is the same in every run. Refinement amplifies the last bits in which the
+    gradients of the identity network differ between runs: its codes agree only closely.
 
     Args:
         models: a loaded model set.
