@@ -32,7 +32,7 @@ from sdflow.page.photo import Photo  # noqa: E402
 from sdflow.page.service import PREVIEW, Opened, Service  # noqa: E402
 from sdflow.page.theme import STYLE, make_theme  # noqa: E402
 
-EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.jpg"))
+EXAMPLES = sorted((Path(__file__).resolve().parent / "examples").glob("*.jpg"))
 BAR = gr.Progress()  # gradio fills in the progress of the event
 FULL_AFTER = 0.4  # seconds that a slider rests before the full size is rendered
 Visit = dict[str, Any]  # what a session keeps: see `session`
@@ -231,7 +231,9 @@ def make_page(service: Service) -> gr.Blocks:
             **MODELS,
             **PRIVATELY,
         }
-        photo.input(open_photo, [session, photo], **opening)
+        taken = photo.input(open_photo, [session, photo], **opening)
+        # A photo that cannot be used gives way to that of the face which is still shown.
+        taken.failure(lambda visit: visit["photo"], [session], [photo], queue=False, **PRIVATELY)
         examples.select(open_example, [session], **opening)
         faces.select(open_other_face, [session], **opening)
         random_face.click(open_random_face, [session], **opening)
@@ -293,6 +295,7 @@ def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str,
         ssr_mode=False,
         run_history=False,
         max_file_size="25mb",
+        allowed_paths=[str(file) for file in EXAMPLES],
         state_session_capacity=500,
         app_kwargs={"routes": [Route("/healthz", health)]},
         **options,

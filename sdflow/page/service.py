@@ -190,7 +190,7 @@ class Service:
         after = self._new_file("edited.jpg")
         preview = edited.image.width == PREVIEW
         save(edited.image, after, PREVIEW_QUALITY if preview else FULL_QUALITY)
-        return self._before(token), after
+        return self._before(token, edited), after
 
     def download(self, image: Image.Image) -> Path:
         """Writes a picture as PNG under a name that suits a download folder."""
@@ -203,12 +203,15 @@ class Service:
         file.write_bytes(face_to_bytes(face))
         return Opened(self.store.add(face), face, file)
 
-    def _before(self, token: str) -> Path:
+    def _before(self, token: str, edited: Edited) -> Path:
         """The unedited side, written once for each token, under a name that does not tell it."""
         file = self.folder / f"{hashlib.sha256(token.encode()).hexdigest()}.jpg"
         if not file.exists():
             picture = self.store.get(token).picture
-            save(picture or self.edit(token, {}).image, file, FULL_QUALITY)
+            if picture is None:  # a random face
+                is_it = edited.after == edited.before and edited.image.width == FULL
+                picture = edited.image if is_it else self.edit(token, {}).image
+            save(picture, file, FULL_QUALITY)
         return file
 
     def _new_file(self, name: str) -> Path:

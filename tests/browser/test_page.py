@@ -133,6 +133,7 @@ def test_upload_several_faces_and_an_error(
     expect(page.locator(".toast-body")).to_contain_text("This is no image")
     first = wait_for_picture(page)
     expect(page.locator("#faces button.thumbnail-item")).to_have_count(2)
+    page.wait_for_function("document.querySelector('#photo img')?.naturalWidth == 1600")
     page.locator("#faces button.thumbnail-item").nth(1).click()
     second = wait_for_picture(page, first)
     assert first[0] != second[0] and first[1] != second[1]
