@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sdflow import weights
+from sdflow.networks.fast_synthesis import native_dtype
 from sdflow.training import bisenet
 from sdflow.training.expression import EXPRESSIONS, SIZE, ExpressionNetwork
 from sdflow.training.tfjs import GraphModel
@@ -42,12 +43,6 @@ _SOFTENING = 2.0  # divides the log-odds of a smile, so that few labels are exac
 _PITCH_NEUTRAL = -11.0  # facemesh's angle of a face that looks straight ahead, degrees
 # facemesh points that span the face: top, chin, picture's left edge, right edge.
 _TOP, _CHIN, _LEFT, _RIGHT = 10, 152, 234, 454
-
-
-def bfloat16_is_fast() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware: BiSeNet then takes a quarter the time."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 def crop(images: Tensor, box: tuple[float, float, float, float], size: int) -> Tensor:
@@ -82,7 +77,7 @@ class Teachers:
     """
 
     def __init__(self, dtype: torch.dtype | None = None) -> None:
-        self.dtype = dtype or (torch.bfloat16 if bfloat16_is_fast() else torch.float32)
+        self.dtype = dtype or native_dtype(torch.device("cpu"))
         state = torch.load(
             weights.path("bisenet", "79999_iter.pth"), map_location="cpu", weights_only=True
         )
