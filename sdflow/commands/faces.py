@@ -1,4 +1,4 @@
-"""The verbs of faces: edit, random, invert, sweep, bench. Networks are imported when one runs."""
+"""The verbs of faces: edit, random, invert, sweep. Networks are imported when one runs."""
 
 from __future__ import annotations
 
@@ -341,12 +341,6 @@ def _sweep_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _bench_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--repeat", type=int, default=5, metavar="N", help="runs of each step, 1 to 100; default 5"
-    )
-
-
 # ---- reports
 
 
@@ -363,18 +357,6 @@ def _show_faces(report: Report) -> str:
         lines.append(f"{name}: {before:.2f}{moved}  [{poles}]")
     spent = ", ".join(f"{step} {value:.2f}" for step, value in report["seconds_per_step"].items())
     return "\n".join([*lines, f"seconds: {spent}"])
-
-
-def _show_bench(report: Report) -> str:
-    from sdflow.bench import show
-
-    return show(report)
-
-
-def _bench(args: argparse.Namespace) -> Report:
-    from sdflow.bench import benchmark
-
-    return benchmark(args.repeat)
 
 
 def _edit(args: argparse.Namespace) -> Report:
@@ -405,5 +387,4 @@ VERBS = (
     Verb("random", "generate a face", _random_options, _random, _show_faces),
     Verb("invert", "save a face of a photo as a face file", _invert_options, _invert, _show_faces),
     Verb("sweep", "a contact sheet of attributes", _sweep_options, _sweep, _show_faces),
-    Verb("bench", "measure time and memory", _bench_options, _bench, _show_bench),
 )

@@ -1,4 +1,4 @@
-"""Judge of likeness: (photo, landmarks) → dlib's 128-d descriptor; how far apart two faces are.
+"""Judge of likeness: (photo, landmarks) → dlib's 128-d descriptor.
 
 dlib's face recognition ResNet (dlib.net, "High quality face recognition with deep metric
 learning"): descriptors of one person are nearer than 0.6.
@@ -44,11 +44,6 @@ def identity_descriptor(photo: Image.Image, landmarks: np.ndarray) -> np.ndarray
     chip = dlib.get_face_chip(np.asarray(photo), shape, size=CHIP, padding=CHIP_PADDING)
     with _DLIB:
         return np.array(_network().compute_face_descriptor(chip), dtype=np.float64)
-
-
-def identity_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance of two descriptors (128,); below `SAME_PERSON` they are taken for one person."""
-    return float(np.linalg.norm(a - b))
 
 
 @cache  # once per process; called under _DLIB only

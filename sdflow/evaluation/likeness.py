@@ -11,14 +11,14 @@ from safetensors.torch import load_file
 
 from sdflow.evaluation.judges import SAME_PERSON, distance, judge
 from sdflow.images import to_tensor
-from sdflow.invert import invert
+from sdflow.invert import STEPS, invert
 from sdflow.models import ModelSet
 from sdflow.training.bank import unpack_jpegs
 from sdflow.training.progress import Progress
 
 
 def measure_likeness(
-    models: ModelSet, bank: Path, people: int = 200, steps: tuple[int, ...] = (0, 10)
+    models: ModelSet, bank: Path, people: int = 200, steps: tuple[int, ...] = (0, STEPS)
 ) -> dict[str, dict]:
     """Inverts the first photo of each held-out person with each number of refinement steps.
 

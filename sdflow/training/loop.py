@@ -29,7 +29,6 @@ def run(
     steps: int,
     seed: int = 0,
     save_every: int = 200,
-    after_backward: Callable[[], None] | None = None,
 ) -> None:
     """Runs ``step`` until ``steps``; goes on from the last checkpoint in ``folder``, if any.
 
@@ -45,7 +44,6 @@ def run(
         steps: how many in all.
         seed: of every draw.
         save_every: steps between checkpoints.
-        after_backward: called between the backward pass and the optimiser's step.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "checkpoint"
@@ -65,8 +63,6 @@ def run(
         optimiser.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(parameters, 1.0)
-        if after_backward:
-            after_backward()
         optimiser.step()
         for name, value in figures.items():
             means[name] = 0.95 * means.get(name, value) + 0.05 * value

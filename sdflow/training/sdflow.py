@@ -3,9 +3,10 @@
 Three stages, each resumable. *estimator*: kd alone, on generated and real faces. *warm-up*: the
 flow on codes of one w, with mi through a small estimator that reads the code itself, hundreds of
 times cheaper than a picture. *joint*: the paper's step, mi through the generator and the
-estimator, both networks trained. The original's faults are mended: running statistics do not move
-between the two directions of a step, the noise of a solve is drawn once, mi's target is constant,
-and mi does not teach the estimator to flatter the flow (its parameters take no gradient from it).
+estimator, both networks trained. The original's faults are mended: the norms keep the bank's
+statistics, so that both directions of a step are exact inverses; the noise of a solve is drawn
+once; mi's target is constant, and mi does not teach the estimator to flatter the flow (its
+parameters take no gradient from it).
 """
 
 from __future__ import annotations

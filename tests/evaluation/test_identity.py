@@ -9,7 +9,8 @@ from PIL import Image
 
 from sdflow import images
 from sdflow.align import find_faces
-from sdflow.evaluation.identity import SAME_PERSON, identity_descriptor, identity_distance
+from sdflow.evaluation.identity import SAME_PERSON, identity_descriptor
+from sdflow.evaluation.judges import distance
 from sdflow.models import load_generator
 
 
@@ -32,9 +33,9 @@ def test_one_person_is_near_and_another_far(photos: list[Image.Image]) -> None:
     assert first.shape == (128,)
     assert first.dtype == np.float64
     changed = photos[0].transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((300, 300))
-    assert identity_distance(first, first) == 0
-    assert identity_distance(first, describe(changed)) < 0.5 * SAME_PERSON
-    assert identity_distance(first, second) > SAME_PERSON
+    assert distance(first, first) == 0
+    assert distance(first, describe(changed)) < 0.5 * SAME_PERSON
+    assert distance(first, second) > SAME_PERSON
 
 
 def test_wrong_landmarks(photos: list[Image.Image]) -> None:

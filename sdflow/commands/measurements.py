@@ -1,4 +1,4 @@
-"""The verb that measures the loaded models: flips, strengths, likeness."""
+"""The verbs that measure: bench (time, memory) and evaluate (flips, strengths, likeness)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from pathlib import Path
 
 from sdflow import weights
 from sdflow.commands import Report, Verb
+
+
+def bench(repeat: int) -> Report:
+    """Measures each step; see `sdflow.bench.benchmark`."""
+    from sdflow.bench import benchmark
+
+    return benchmark(repeat)
 
 
 def evaluate(faces: int, people: int, curves: int, output: Path | None) -> Report:
@@ -46,7 +53,19 @@ def evaluate(faces: int, people: int, curves: int, output: Path | None) -> Repor
     return report
 
 
-def _options(parser: argparse.ArgumentParser) -> None:
+def _show_bench(report: Report) -> str:
+    from sdflow.bench import show
+
+    return show(report)
+
+
+def _bench_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--repeat", type=int, default=5, metavar="N", help="runs of each step, 1 to 100; default 5"
+    )
+
+
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces", type=int, default=400, help="generated; default: %(default)s")
     parser.add_argument("--people", type=int, default=200, help="held out; default: %(default)s")
     parser.add_argument("--curves", type=int, default=50, help="faces; default: %(default)s")
@@ -55,9 +74,16 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 VERBS = (
     Verb(
+        "bench",
+        "measure time and memory",
+        _bench_options,
+        lambda args: bench(args.repeat),
+        _show_bench,
+    ),
+    Verb(
         "evaluate",
         "judge edits and inversions of held-out faces",
-        _options,
+        _evaluate_options,
         lambda args: evaluate(args.faces, args.people, args.curves, args.output),
         lambda report: json.dumps(report, indent=1),
     ),
