@@ -29,6 +29,7 @@ from sdflow.pipeline import Editor
 
 PHOTO_SIZE = (1600, 1200)
 PLAIN = "synthesis_plain"  # the yardstick
+MOVED = 3  # sliders that the edit has moved; its time grows with them
 SUMS = {  # what a person waits for, out of which steps
     "open_photo": ("align", "invert", "decompose"),
     "edit_at_1024": ("edit", "synthesis_fast"),
@@ -105,7 +106,9 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
 
     c = torch.no_grad()(read)()
     z, _ = decompose(models.flow, w, c)
-    c_target = target_semantics(c, torch.ones_like(c), models.poles)
+    moved = torch.zeros_like(c)
+    moved[:, :MOVED] = 1
+    c_target = target_semantics(c, moved, models.poles)
 
     def align() -> None:
         landmarks = find_faces(photo)[0].landmarks
@@ -117,7 +120,7 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
         "invert_encoder": lambda: invert(models, crop, steps=0),
         "invert": lambda: invert(models, crop, STEPS),
         "decompose": torch.no_grad()(lambda: decompose(models.flow, w, read())),
-        "edit": lambda: edit(models.flow, w, z, c, c_target),
+        "edit": lambda: edit(models.flow, w, z, c, c_target, models.gates),
         PLAIN: torch.no_grad()(lambda: to_image(models.generator(w))),
         "synthesis_fast": lambda: to_image(models.synthesis(w)),
         "synthesis_preview": lambda: to_image(models.synthesis(w, 512)),

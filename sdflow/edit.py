@@ -84,6 +84,43 @@ def target_semantics(c: Tensor, strengths: Tensor, poles: Tensor) -> Tensor:
     return torch.lerp(c, torch.where(ahead, pole, c), strengths.abs().to(c))
 
 
+def gated_change(
+    flow: Flow, z: Tensor, c: Tensor, c_target: Tensor, gates: Tensor, solver: Solver | None = None
+) -> Tensor:
+    """What an edit adds to w when every attribute moves its own layers only; differentiable.
+
+    c goes to c_target one attribute after the other, in the table's order. Each step changes the
+    decoded code; the gates of the attribute that made the step say which share of the change each
+    layer takes. With all gates at 1 the steps add up to decode(z, c_target) - decode(z, c).
+
+    Args:
+        flow: velocity and norms.
+        z: (B, L, 512).
+        c: semantics of the face, (B, A).
+        c_target: semantics asked for, (B, A).
+        gates: share of its change that an attribute gives each layer, (A, L) in 0..1.
+        solver: default the flow's own.
+
+    Returns:
+        (B, L, 512).
+    """
+    moved = c_target != c  # (B, A)
+    steps = int(moved.sum(1).max())
+    if steps == 0:
+        return torch.zeros_like(z)
+    # the attributes of each row that move come first; rows with fewer then stand still
+    order = moved.byte().argsort(dim=1, descending=True, stable=True)[:, :steps]  # (B, K)
+    reached = torch.zeros_like(moved)
+    path = [c]
+    for k in range(steps):
+        reached = reached.scatter(1, order[:, k : k + 1], True)
+        path.append(torch.where(reached, c_target, c))
+    conditions = torch.cat(path)  # ((K + 1) B, A)
+    decoded = flow.decode(z.repeat(steps + 1, 1, 1), conditions, solver)
+    changes = decoded.unflatten(0, (steps + 1, len(z))).diff(dim=0)  # (K, B, L, 512)
+    return (gates[order.T].unsqueeze(-1) * changes).sum(0)
+
+
 @torch.no_grad()
 def edit(
     flow: Flow,
@@ -91,10 +128,10 @@ def edit(
     z: Tensor,
     c: Tensor,
     c_target: Tensor,
-    layers: Tensor | None = None,
+    gates: Tensor | None = None,
     solver: Solver = FINE,
 ) -> Tensor:
-    """w_edited = w + layers * (decode(z, c_target) - decode(z, c)).
+    """w_edited = w + what the way from c to c_target changes in the decoded code.
 
     The difference of two decodings is added to w, rather than taking decode(z, c_target) itself,
     because both carry nearly the same round-trip error of the solver and it cancels: where
@@ -106,20 +143,21 @@ def edit(
         z: what `decompose` made of w under c, (B, L, 512).
         c: semantics of w, (B, A).
         c_target: semantics asked for, (B, A).
-        layers: share of the edit for each of the L layers, (L,) in 0..1. Default: all of it.
+        gates: which layers each attribute moves, (A, L) in 0..1, see `gated_change`. Default:
+            every attribute moves all of them.
         solver: give `decompose` the same.
 
     Returns:
         Edited codes, (B, L, 512).
 
     Raises:
-        ValueError: layers is not (L,) in 0..1, or the shapes don't fit the flow.
+        ValueError: gates are not (A, L) in 0..1, or the shapes don't fit the flow.
     """
-    change = flow.decode(z, c_target, solver) - flow.decode(z, c, solver)  # (B, L, 512)
-    if layers is not None:
-        if layers.shape != w.shape[1:2] or not bool(((layers >= 0) & (layers <= 1)).all()):
-            raise ValueError(
-                f"Got layers {layers.tolist()}. Give {w.shape[1]} numbers from 0 to 1."
-            )
-        change = layers.to(w).unsqueeze(1) * change
-    return w + change
+    if gates is None:
+        return w + (flow.decode(z, c_target, solver) - flow.decode(z, c, solver))
+    if gates.shape != (c.shape[1], w.shape[1]) or not bool(((gates >= 0) & (gates <= 1)).all()):
+        raise ValueError(
+            f"Got gates {tuple(gates.shape)} from {gates.min():.3g} to {gates.max():.3g}."
+            f" Give ({c.shape[1]}, {w.shape[1]}) numbers from 0 to 1."
+        )
+    return w + gated_change(flow, z, c, c_target, gates.to(w), solver)

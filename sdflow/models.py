@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from sdflow import weights
@@ -37,6 +39,7 @@ class ModelSet:
             an offset of w for u in standard deviations.
         attributes: names of c's entries, in order.
         poles: c at strength −1 and at strength +1, (A, 2).
+        gates: share of its change that each attribute gives each layer of w, (A, 18) in 0..1.
         device: where all of them are.
     """
 
@@ -50,6 +53,7 @@ class ModelSet:
     axes: torch.Tensor
     attributes: tuple[str, ...]
     poles: torch.Tensor
+    gates: torch.Tensor
     device: torch.device
 
 
@@ -69,7 +73,7 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
     tune_allocator()  # for the whole process
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     generator = load_generator(device)
-    estimator, flow, attributes, poles = load_semantics(device)
+    estimator, flow, attributes, poles, gates = load_semantics(device)
     return ModelSet(
         name=name,
         generator=generator,
@@ -81,6 +85,7 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
         axes=principal_axes(generator),
         attributes=attributes,
         poles=poles,
+        gates=gates,
         device=device,
     )
 
@@ -113,15 +118,43 @@ def load_encoder(device: torch.device | str = "cpu") -> Encoder:
 
 
 def load_semantics(
-    device: torch.device | str = "cpu",
-) -> tuple[Estimator, Flow, tuple[str, ...], torch.Tensor]:
-    """Our estimator and flow, trained together, with the attributes' names and poles (A, 2)."""
-    settings = json.loads(weights.metadata("flow")["settings"])
+    device: torch.device | str = "cpu", folder: Path | None = None
+) -> tuple[Estimator | None, Flow, tuple[str, ...], torch.Tensor, torch.Tensor]:
+    """Our estimator and flow, trained together, and what they say of the attributes.
+
+    Args:
+        device: where.
+        folder: of another training than the one in ``weights/``; it may lack an estimator.
+
+    Returns:
+        estimator, flow, the attributes' names, their poles (A, 2) and gates (A, 18).
+    """
+    flow, settings = load_flow(folder, device)
     attributes = tuple(settings["attributes"])
     poles = torch.tensor([settings["poles"][name] for name in attributes], device=device)
-    estimator = _fill(Estimator(len(attributes)), weights.load("estimator"), device)
-    flow = Flow(len(attributes), hidden=settings["hidden"])
-    return estimator, _fill(flow, weights.load("flow"), device), attributes, poles
+    gates = torch.tensor([settings["gates"][name] for name in attributes], device=device)
+    known = folder is None or (folder / "estimator.safetensors").exists()
+    estimator = None
+    if known:
+        state = _state("estimator", folder)[0]
+        estimator = _fill(Estimator(len(attributes)), state, device)
+    return estimator, flow, attributes, poles, gates
+
+
+def load_flow(folder: Path | None = None, device: torch.device | str = "cpu") -> tuple[Flow, dict]:
+    """The flow and its settings: ``attributes``, and for each ``poles`` and ``gates``."""
+    state, metadata = _state("flow", folder)
+    settings = json.loads(metadata["settings"])
+    flow = Flow(len(settings["attributes"]), hidden=settings["hidden"])
+    return _fill(flow, state, device), settings
+
+
+def _state(name: str, folder: Path | None) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata, out of ``weights/`` or another folder."""
+    if folder is None:
+        return weights.load(name), weights.metadata(name)
+    with safe_open(folder / f"{name}.safetensors", "pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()
 
 
 def load_identity(device: torch.device | str = "cpu") -> IdentityNetwork:

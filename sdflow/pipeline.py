@@ -151,7 +151,7 @@ class Editor:
         seconds: Seconds = {}
         with torch.no_grad(), _timed(seconds, "edit"):
             c_target = target_semantics(c, moved, self.models.poles)
-            w_edited = edit(self.models.flow, w, z, c, c_target, solver=FINE)
+            w_edited = edit(self.models.flow, w, z, c, c_target, self.models.gates, FINE)
         with torch.no_grad(), _timed(seconds, "synthesis"):
             image = to_image(self.models.synthesis(w_edited, size))
         after = dict(zip(names, c_target[0].tolist(), strict=True))

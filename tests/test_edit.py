@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from sdflow.decompose import decompose
-from sdflow.edit import BadStrength, UnknownAttribute, edit, parse_strengths, target_semantics
+from sdflow.edit import (
+    BadStrength,
+    UnknownAttribute,
+    edit,
+    gated_change,
+    parse_strengths,
+    target_semantics,
+)
 from sdflow.networks.cnf import ADAPTIVE, FINE, QUICK, Flow, Solver
 
 NAMES = ("eyeglasses", "smiling")
@@ -148,18 +155,43 @@ def test_the_edit_is_what_the_flow_says(flow: Flow, codes: Tensor) -> None:
     torch.testing.assert_close(flow.encode(edited, target, FINE), z, atol=1e-3, rtol=0)
 
 
-def test_layers_share_the_edit_out(flow: Flow, codes: Tensor) -> None:
+def test_gates_say_which_layers_an_attribute_moves(flow: Flow, codes: Tensor) -> None:
     z = flow.encode(codes, C, FINE).detach()
-    target = target_semantics(C, torch.ones(2, 2), POLES)
-    layers = torch.zeros(18)
-    layers[4:8], layers[8] = 1.0, 0.5
-    whole, part = edit(flow, codes, z, C, target), edit(flow, codes, z, C, target, layers)
-    assert torch.equal(part[:, :4], codes[:, :4]) and torch.equal(part[:, 9:], codes[:, 9:])
-    assert torch.equal(part[:, 4:8], whole[:, 4:8])
-    torch.testing.assert_close(part[:, 8], (codes[:, 8] + whole[:, 8]) / 2)
-    for bad in (torch.ones(17), torch.full((18,), 1.5), torch.full((18,), float("nan"))):
-        with pytest.raises(ValueError, match="Give 18 numbers from 0 to 1"):
+    gates = torch.zeros(2, 18)
+    gates[0, :4], gates[1, 4:8], gates[1, 8] = 1.0, 1.0, 0.5
+    for column, moved in ((0, slice(0, 4)), (1, slice(4, 8))):
+        target = C.clone()
+        target[:, column] = 0.5
+        whole, part = edit(flow, codes, z, C, target), edit(flow, codes, z, C, target, gates)
+        still = gates[column] == 0
+        assert torch.equal(part[:, still], codes[:, still])
+        torch.testing.assert_close(part[:, moved], whole[:, moved], atol=1e-5, rtol=0)
+    torch.testing.assert_close(part[:, 8], (codes[:, 8] + whole[:, 8]) / 2, atol=1e-5, rtol=0)
+    for bad in (torch.ones(2, 17), torch.full((2, 18), 1.5), torch.full((2, 18), float("nan"))):
+        with pytest.raises(ValueError, match=r"Give \(2, 18\) numbers from 0 to 1"):
             edit(flow, codes, z, C, target, bad)
+
+
+def test_open_gates_add_up_to_the_whole_edit(flow: Flow, codes: Tensor) -> None:
+    z = flow.encode(codes, C, FINE).detach()
+    target = C.clone()
+    target[0] = torch.tensor([0.9, 0.1])  # two attributes of this face move
+    target[1, 1] = 0.8  # and one of the other
+    whole = edit(flow, codes, z, C, target)
+    gated = edit(flow, codes, z, C, target, torch.ones(2, 18))
+    torch.testing.assert_close(gated, whole, atol=1e-5, rtol=0)
+    alone = edit(flow, codes[1:], z[1:], C[1:], target[1:], torch.ones(2, 18))
+    torch.testing.assert_close(gated[1:], alone, atol=1e-5, rtol=0)  # rows don't touch each other
+    assert torch.equal(edit(flow, codes, z, C, C, torch.ones(2, 18)), codes)
+
+
+def test_gates_learn_from_the_edit(flow: Flow, codes: Tensor) -> None:
+    z = flow.encode(codes, C, QUICK).detach()
+    target = C.clone()
+    target[:, 1] = 0.5
+    gates = torch.full((2, 18), 0.5, requires_grad=True)
+    gated_change(flow, z, C, target, gates, QUICK).square().sum().backward()
+    assert bool((gates.grad[1] > 0).all()) and bool((gates.grad[0] == 0).all())
 
 
 # ---- the decomposition

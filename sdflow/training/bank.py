@@ -27,6 +27,7 @@ from sdflow.training.progress import Progress
 
 SHARD = 200  # faces in one shard
 HELD_OUT = 20  # every so-many-th generated shard is kept out of training
+WITH_CODES = ("generated", "balanced", "edited")  # kinds of faces whose codes are known
 
 Sampler = Callable[[np.random.Generator, int], torch.Tensor]
 
@@ -54,7 +55,7 @@ def sample_codes(
 
 
 def shard_path(folder: Path, kind: str, number: int) -> Path:
-    """Path of one shard; kind is ``generated``, ``balanced`` or ``real``."""
+    """Path of one shard; kind is one of `WITH_CODES` or ``real``."""
     return folder / f"{kind}-{number:05d}.safetensors"
 
 

@@ -20,25 +20,16 @@ from pathlib import Path
 import torch
 
 from sdflow import weights
+from sdflow.attributes import ATTRIBUTES
 from sdflow.commands import Report
 from sdflow.models import load_generator
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.training import bank, labels
-from sdflow.training.balance import balanced_sampler
+from sdflow.training.balance import balanced_sampler, edited_sampler
 from sdflow.training.encoder import train_encoder
-from sdflow.training.export import export
+from sdflow.training.export import export, store
+from sdflow.training.recipe import RECIPES
 from sdflow.training.sdflow import train_semantics
-
-ATTRIBUTES = ("eyeglasses", "gender", "young", "smiling", "yaw")
-# c at strength −1 and +1: no further than a flip needs, since every step beyond costs likeness.
-# "young" 0.15 is 65 years, 0.8 is 19; "yaw" 0.15 and 0.85 are 28 degrees to either side.
-POLES = {
-    "eyeglasses": (0.0, 1.0),
-    "gender": (-0.05, 1.0),
-    "young": (0.15, 0.8),
-    "smiling": (0.0, 1.0),
-    "yaw": (0.15, 0.85),
-}
 
 
 def train_bank(args: argparse.Namespace) -> Report:
@@ -54,6 +45,10 @@ def train_bank(args: argparse.Namespace) -> Report:
         if args.balanced:
             sample = balanced_sampler(folder, generator)
             bank.render_shards(folder, synthesis, sample, args.balanced, args.seed + 1, "balanced",
+                               **share)  # fmt: skip
+        if args.edited:
+            sample = edited_sampler(folder, args.folder / "variants" / "draft")
+            bank.render_shards(folder, synthesis, sample, args.edited, args.seed + 2, "edited",
                                **share)  # fmt: skip
     if args.photos:
         photos = sorted(args.photos.rglob("p*_*.jpg"))
@@ -80,15 +75,25 @@ def train_encoder_and_export(args: argparse.Namespace) -> Report:
 
 
 def train_semantics_and_export(args: argparse.Namespace) -> Report:
-    """Trains estimator and flow and stores both under ``weights/``."""
-    estimator, flow = train_semantics(
-        args.folder / "bank", args.folder / "semantics", ATTRIBUTES,
-        estimator_steps=args.estimator_steps, warm_up_steps=args.warm_up_steps,
-        joint_steps=args.joint_steps, batch=args.batch, rendered=args.rendered, seed=args.seed,
-        precision=args.precision,
+    """Trains estimator and flow; ``ours`` goes to ``weights/``, a variant beside the bank."""
+    trained = train_semantics(
+        args.folder / "bank", args.folder / "semantics", tuple(ATTRIBUTES), args.variant,
+        RECIPES[args.variant], estimator_steps=args.estimator_steps,
+        warm_up_steps=args.warm_up_steps, joint_steps=args.joint_steps, batch=args.batch,
+        tokens=args.tokens, rendered=args.rendered, seed=args.seed, precision=args.precision,
     )  # fmt: skip
-    settings = {"attributes": ATTRIBUTES, "poles": POLES, "hidden": [512] * 5}
-    files = [*export("estimator", estimator), *export("flow", flow, settings)]
+    settings = {
+        "attributes": tuple(ATTRIBUTES),
+        "poles": {name: attribute.poles for name, attribute in ATTRIBUTES.items()},
+        "gates": {name: [round(share, 3) for share in row.tolist()]
+                  for name, row in zip(ATTRIBUTES, trained.gates, strict=True)},
+        "hidden": [512] * 5,
+    }  # fmt: skip
+    write = export if args.variant == "ours" else partial(
+        store, args.folder / "variants" / args.variant
+    )  # fmt: skip
+    files = [] if trained.estimator is None else write("estimator", trained.estimator)
+    files += write("flow", trained.flow, settings)
     return {"files": [str(path) for path in files]}
 
 
@@ -112,23 +117,27 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     sharing = {"worker": (0, "which of the processes this is"), "workers": (1, "how many")}
     parser = add("bank", train_bank, "render faces with known codes, align real photos", {
         "faces": (0, "random faces, W and mixed W+"), "balanced": (0, "rare faces, by the labels"),
-        **sharing,
+        "edited": (0, "rare faces, by edits of the draft variant"), **sharing,
     })  # fmt: skip
     parser.add_argument("--photos", type=Path, help="folder of lfw-dev: pPPPP_N.jpg")
     add("labels", train_labels, "label the bank with the teachers", sharing)
-    shared = {"batch": (32, "generated crops a step"), "rendered": (4, "rendered faces a step")}
+    shared = {"batch": (32, "crops a step"), "rendered": (4, "rendered faces a step")}
     for name, run, text, stages in (
         ("encoder", train_encoder_and_export, "train the encoder, image to w", {
             "latent_steps": (1600, "steps on codes alone"),
             "image_steps": (700, "steps with rendered pictures as well"),
         }),
         ("semantics", train_semantics_and_export, "train the estimator and the flow", {
-            "estimator_steps": (1200, "steps of the estimator alone"),
+            "estimator_steps": (3000, "steps of the estimator alone"),
             "warm_up_steps": (1500, "steps of the flow with mi on codes"),
-            "joint_steps": (500, "steps of both with mi through the image"),
+            "joint_steps": (1000, "steps of both with mi through the image"),
+            "tokens": (128, "codes a step of the warm-up"),
         }),
     ):  # fmt: skip
         parser = add(name, run, text, {**stages, **shared})
+        if name == "semantics":
+            parser.add_argument("--variant", choices=RECIPES, default="ours",
+                                help="recipe; default: %(default)s")  # fmt: skip
         parser.add_argument("--precision", choices=("bf16", "no"), default="bf16",
                             help="of the convolutions; default: %(default)s")  # fmt: skip
 

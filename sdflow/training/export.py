@@ -16,16 +16,27 @@ LICENCE = "research / non-commercial use: trained on faces of a StyleGAN2-FFHQ s
 
 
 def export(name: str, network: nn.Module, settings: dict | None = None) -> list[Path]:
-    """Stores a network in float16 under ``weights/`` and records it in the manifest.
+    """Stores a network under ``weights/`` as `store` does and records it in the manifest."""
+    files = store(manifest_path().parent, name, network, settings)
+    add_repository_entry(name, files, "runtime", LICENCE)
+    return files
+
+
+def store(
+    folder: Path, name: str, network: nn.Module, settings: dict | None = None
+) -> list[Path]:
+    """Stores a network in float16.
 
     Args:
-        name: of the manifest's entry and, with a number where it takes several, of the files.
+        folder: where.
+        name: of the files, with a number where it takes several; of the manifest's entry.
         network: the trained network.
         settings: numbers that loading needs, kept as JSON in the files' metadata.
 
     Returns:
         The files, in order.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     parts: list[dict[str, torch.Tensor]] = [{}]
     size = 0
     for key, value in network.state_dict().items():
@@ -35,7 +46,6 @@ def export(name: str, network: nn.Module, settings: dict | None = None) -> list[
             size = 0
         parts[-1][key] = stored
         size += stored.nbytes
-    folder = manifest_path().parent
     for old in folder.glob(f"{name}*.safetensors"):
         old.unlink()
     files = []
@@ -44,5 +54,4 @@ def export(name: str, network: nn.Module, settings: dict | None = None) -> list[
         files.append(folder / f"{stem}.safetensors")
         write_whole(part, files[-1], {"settings": json.dumps(settings or {})})
         files[-1].chmod(0o644)
-    add_repository_entry(name, files, "runtime", LICENCE)
     return files

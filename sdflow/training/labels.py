@@ -12,19 +12,19 @@ import torch
 from safetensors.torch import load_file
 
 from sdflow.images import to_tensor
-from sdflow.training.bank import unpack_jpegs
+from sdflow.training.bank import shards, unpack_jpegs
 from sdflow.training.progress import Progress
-from sdflow.training.teachers import Teachers, probabilities
+from sdflow.training.teachers import MEASURES, Teachers, probabilities
 
 BATCH = 4
 
 
 def label_shards(folder: Path, worker: int = 0, workers: int = 1) -> None:
-    """Labels every shard that has no labels yet; worker i of n takes every n-th.
+    """Measures what is not measured yet in every shard; worker i of n takes every n-th.
 
-    A row holds the teachers' raw measures and, as ``p_NAME``, each attribute's value in 0..1.
+    A row holds the teachers' raw measures; a measure that joins `MEASURES` later is added.
     """
-    missing = [p for p in sorted(folder.glob("*.safetensors")) if not label_path(p).exists()]
+    missing = [p for p in sorted(folder.glob("*.safetensors")) if missing_groups(p)]
     missing = missing[worker::workers]
     if not missing:
         return
@@ -35,22 +35,33 @@ def label_shards(folder: Path, worker: int = 0, workers: int = 1) -> None:
         rows: list[dict[str, torch.Tensor]] = []
         for start in range(0, len(pictures), BATCH):
             batch = torch.cat([to_tensor(picture) for picture in pictures[start : start + BATCH]])
-            measures = teachers.label(batch)
-            measures.pop("feature")
-            values = {f"p_{name}": value for name, value in probabilities(measures).items()}
-            rows.append(measures | values)
-        columns = {name: torch.cat([row[name] for row in rows]).numpy() for name in rows[0]}
-        table = pa.table({"shard": [path.stem] * len(pictures),
-                          "row": np.arange(len(pictures)), **columns})  # fmt: skip
-        temporary = label_path(path).with_suffix(f".{os.getpid()}.tmp")
-        pq.write_table(table, temporary)
-        os.replace(temporary, label_path(path))
+            rows.append(teachers.label(batch, missing_groups(path)))
+        columns = {"shard": [path.stem] * len(pictures), "row": np.arange(len(pictures))}
+        known = label_path(path)
+        if known.exists():
+            columns |= {n: c.to_numpy() for n, c in _measures(pq.read_table(known)).items()}
+        columns |= {name: torch.cat([row[name] for row in rows]).numpy() for name in rows[0]}
+        temporary = known.with_suffix(f".{os.getpid()}.tmp")
+        pq.write_table(pa.table(columns), temporary)
+        os.replace(temporary, known)
         progress.advance()
+
+
+def missing_groups(shard: Path) -> tuple[str, ...]:
+    """The groups of `MEASURES` that the shard's labels lack."""
+    known = label_path(shard)
+    names = set(pq.read_schema(known).names) if known.exists() else set()
+    return tuple(group for group, measures in MEASURES.items() if not names.issuperset(measures))
 
 
 def label_path(shard: Path) -> Path:
     """Where the labels of a shard lie."""
     return shard.with_suffix(".labels.parquet")
+
+
+def labelled_shards(folder: Path, kind: str) -> list[Path]:
+    """The shards of a kind that belong to training and are labelled already."""
+    return [p for p in shards(folder, kind) if label_path(p).exists()]
 
 
 def write_index(folder: Path) -> Path:
@@ -62,7 +73,16 @@ def write_index(folder: Path) -> Path:
 
 
 def read_labels(shards: list[Path], names: tuple[str, ...]) -> torch.Tensor:
-    """Values in 0..1 of the named attributes for the faces of the shards, (N, A)."""
-    tables = [pq.read_table(label_path(shard)) for shard in shards]
-    columns = [np.concatenate([t[f"p_{name}"].to_numpy() for t in tables]) for name in names]
-    return torch.from_numpy(np.stack(columns, 1).astype(np.float32))
+    """Values in 0..1 of the named attributes for the faces of the shards, (N, A); nan: unknown."""
+    tables = [_measures(pq.read_table(label_path(shard))) for shard in shards]
+    columns = {
+        name: torch.from_numpy(np.concatenate([table[name].to_numpy() for table in tables]))
+        for name in tables[0]
+    }
+    values = probabilities(columns)
+    return torch.stack([values[name].float() for name in names], 1)
+
+
+def _measures(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    known = {name for measures in MEASURES.values() for name in measures}
+    return {name: table[name] for name in table.column_names if name in known}

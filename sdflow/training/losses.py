@@ -13,8 +13,12 @@ from torch import Tensor
 
 
 def kd(c: Tensor, labels: Tensor) -> Tensor:
-    """Distillation: estimated semantics c (B, A) against the teachers' labels (B, A) in 0..1."""
-    return F.mse_loss(c, labels.to(c.dtype))
+    """Distillation: estimated semantics c (B, A) against the teachers' labels (B, A) in 0..1.
+
+    A label that is nan is unknown and not counted.
+    """
+    known = ~labels.isnan()
+    return F.mse_loss(c[known], labels[known].to(c.dtype))
 
 
 def nll(z: Tensor, delta: Tensor) -> Tensor:
@@ -40,19 +44,31 @@ def reg(w_edited: Tensor, w: Tensor) -> Tensor:
     return F.mse_loss(w_edited, w)
 
 
+def identity(described: Tensor, person: Tensor) -> Tensor:
+    """Squared distance of two descriptors (B, D): whose face the edit shows, and whose it was."""
+    return (described - person.detach()).square().sum(1).mean()
+
+
 def changed_semantics(
-    c: Tensor, generator: torch.Generator | None = None, margin: float = 0.0
+    c: Tensor, generator: torch.Generator | None = None, margin: float = 0.0, most: int = 1
 ) -> Tensor:
     """c (B, A) detached, with one attribute of each row, chosen at random, set to U(0, 1).
 
-    A margin widens that to U(-margin, 1 + margin); the paper has none.
+    With ``most`` above 1, in three of ten rows up to ``most - 1`` others change as well, and a
+    margin widens the draw to U(-margin, 1 + margin): the paper has neither.
     The draws are made on the generator's device (CPU without one).
     """
     device = generator.device if generator is not None else "cpu"
+    drawn = {"generator": generator, "device": device}
     rows, columns = c.shape
-    column = torch.randint(columns, (rows,), generator=generator, device=device).to(c.device)
-    value = torch.rand(rows, generator=generator, device=device).to(c)
+    column = torch.randint(columns, (rows,), **drawn).to(c.device)
+    value = torch.rand(rows, **drawn).to(c)
     c_target = c.detach().clone()
-    stretched = (1 + 2 * margin) * value - margin
-    c_target[torch.arange(rows, device=c.device), column] = stretched
-    return c_target
+    c_target[torch.arange(rows, device=c.device), column] = (1 + 2 * margin) * value - margin
+    if most == 1:
+        return c_target
+    several = torch.rand(rows, 1, **drawn) < 0.3
+    others = torch.randint(1, most, (rows, 1), **drawn)
+    changed = several & (torch.rand(rows, columns, **drawn).argsort(1) < others)
+    values = (1 + 2 * margin) * torch.rand(rows, columns, **drawn) - margin
+    return torch.where(changed.to(c.device), values.to(c), c_target)

@@ -1,25 +1,26 @@
 """Trains the semantic estimator and the flow together: loss = kd + nll + mi + reg (SDFlow).
 
 Three stages, each resumable. *estimator*: kd alone, on generated and real faces. *warm-up*: the
-flow on codes of one w, with mi through a small estimator that reads the code itself, hundreds of
-times cheaper than a picture. *joint*: the paper's step, mi through the generator and the
-estimator, both networks trained. The original's faults are mended: the norms keep the bank's
-statistics, so that both directions of a step are exact inverses; the noise of a solve is drawn
-once; mi's target is constant, and mi does not teach the estimator to flatter the flow (its
-parameters take no gradient from it).
+flow on codes of one w, with mi through a small reader of the code itself, hundreds of times
+cheaper than a picture. *joint*: the paper's step, mi through the generator and the estimator, both
+networks trained, and with them the gates: which layers an attribute moves. The original's faults
+are mended: the norms keep the bank's statistics, so that both directions of a step are exact
+inverses; the noise of a solve is drawn once; mi's target is constant, and mi does not teach the
+estimator to flatter the flow (its parameters take no gradient from it).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from torch import nn
 
 from sdflow.allocator import tune_allocator
+from sdflow.edit import gated_change
 from sdflow.models import load_generator, load_identity
 from sdflow.networks.cnf import Flow, Solver
 from sdflow.networks.estimator import Estimator
@@ -28,47 +29,90 @@ from sdflow.training import bank, losses
 from sdflow.training.degrade import degrade
 from sdflow.training.labels import read_labels
 from sdflow.training.loop import run
+from sdflow.training.reader import CodeReader, fit_reader
+from sdflow.training.recipe import Recipe
 
-KD, NLL, MI, REG = 10.0, 1.0, 10.0, 0.5  # weights of the losses; kd and mi are of order 0.01
 SOLVER = Solver("midpoint", 6)
 MARGIN = 0.15  # the changed value is drawn from so far beyond 0 and 1, where the poles lie
+MOST = 5  # attributes that change at once
 TOKENS = 6  # layers of a W+ code, drawn anew each step, that nll looks at
+LAYERS = 18
+GATE_START = 2.0  # logit: open, and easy to close
+GATE_RATE = 0.04  # peak learning rate of the gates' logits
 
 
-class CodeEstimator(nn.Sequential):
-    """w (B, 512) → logits of c (B, A): the cheap stand-in of the warm-up."""
+@dataclass(frozen=True)
+class Trained:
+    """What a training ends with; the estimator is None where the recipe trains none.
 
-    def __init__(self, attributes: int, mean: torch.Tensor, scale: torch.Tensor) -> None:
-        super().__init__(
-            nn.Linear(512, 384), nn.SiLU(), nn.Dropout(0.3), nn.Linear(384, attributes)
-        )
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale)
+    gates: share of its change that each attribute gives each layer, (A, 18) in 0..1.
+    """
 
-    def forward(self, w: torch.Tensor) -> torch.Tensor:
-        return super().forward((w - self.mean) / self.scale)
+    estimator: Estimator | None
+    flow: Flow
+    gates: torch.Tensor
+
+
+class LabelledFaces:
+    """The bank in memory: crops with labels, generated or real; codes of the generated ones."""
+
+    def __init__(self, folder: Path, attributes: tuple[str, ...], crops: bool) -> None:
+        self.attributes = attributes
+        drawn = [p for kind in bank.WITH_CODES for p in bank.shards(folder, kind)]
+        photos = sorted(folder.glob("real-*.safetensors"))
+        self.codes = bank.read_arrays(drawn, ("w",))["w"]  # (N, 18, 512)
+        known = read_labels(drawn, attributes)  # (N, A)
+        self.labels = torch.cat([known, read_labels(photos, attributes)])  # (N + M, A)
+        self.evenly = even_weights(self.labels)  # for every picture
+        self.codes_evenly = even_weights(known)  # for pictures with codes, which come first
+        if crops:
+            self.images = bank.read_arrays([*drawn, *photos], ("image",))["image"]
+        single = (self.codes[:, 0] == self.codes[:, -1]).all(1)
+        self.single = self.codes[single, 0]  # (S, 512): faces of one w
+        self.single_labels = known[single]
+        self.single_evenly = even_weights(self.single_labels)
+
+    def crops(self, rows: torch.Tensor) -> torch.Tensor:
+        """Pictures (n, 3, 256, 256) in [-1, 1]."""
+        return self.images[rows].float().div_(127.5).sub_(1)
+
+    def degraded(self, rng: np.random.Generator, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """n crops as photos are, some mirrored, and their labels (n, A)."""
+        rows = torch.from_numpy(rng.choice(len(self.evenly), n, p=self.evenly))
+        crop, target = degrade(self.crops(rows), rng), self.labels[rows].clone()
+        mirrored = torch.from_numpy(rng.random(n) < 0.5)
+        crop[mirrored] = crop[mirrored].flip(3)
+        if "yaw" in self.attributes:  # a mirror turns the head the other way
+            column = self.attributes.index("yaw")
+            target[mirrored, column] = 1 - target[mirrored, column]
+        return crop, target
 
 
 def train_semantics(
     bank_folder: Path,
     folder: Path,
     attributes: tuple[str, ...],
-    estimator_steps: int = 1200,
+    name: str,
+    recipe: Recipe,
+    estimator_steps: int = 3000,
     warm_up_steps: int = 1500,
-    joint_steps: int = 500,
+    joint_steps: int = 1000,
     batch: int = 32,
-    tokens: int = 64,
+    tokens: int = 128,
     rendered: int = 4,
     learning_rate: float = 1e-3,
     seed: int = 0,
     precision: str = "bf16",
-) -> tuple[Estimator, Flow]:
+) -> Trained:
     """Trains estimator and flow on the labelled bank.
 
     Args:
-        bank_folder: labelled shards of kinds ``generated``, ``balanced`` and ``real``.
-        folder: checkpoints of the three stages, which go on where they stopped.
+        bank_folder: labelled shards of the kinds of `bank.WITH_CODES`, and ``real``.
+        folder: checkpoints, which go on where they stopped; the estimator's first stage is
+            shared by all recipes, the others lie in a folder of the recipe's name.
         attributes: names of c's entries; their labels are columns of the index.
+        name: of the recipe.
+        recipe: what is optimised.
         estimator_steps: steps of the first stage.
         warm_up_steps: steps of the second stage.
         joint_steps: steps of the third stage.
@@ -82,103 +126,142 @@ def train_semantics(
     torch.manual_seed(seed)
     tune_allocator()
     accelerator = Accelerator(mixed_precision=precision)
-    device = accelerator.device
-    drawn = bank.shards(bank_folder, "generated") + bank.shards(bank_folder, "balanced")
-    faces = bank.read_arrays(drawn, ("w", "image")) | {"labels": read_labels(drawn, attributes)}
-    photos = sorted(bank_folder.glob("real-*.safetensors"))
-    real = bank.read_arrays(photos, ("image",)) | {"labels": read_labels(photos, attributes)}
-    images = torch.cat([faces["image"], real["image"]])
-    labels = torch.cat([faces["labels"], real["labels"]])
-    evenly = even_weights(labels)
+    faces = LabelledFaces(bank_folder, attributes, crops=recipe.joint)
+    estimator = None
+    if recipe.joint:
+        estimator = train_estimator(accelerator, faces, folder, estimator_steps, batch,
+                                    learning_rate / 2, seed)  # fmt: skip
+    flow = warm_up(accelerator, faces, folder / name, recipe, warm_up_steps, tokens,
+                   learning_rate, seed)  # fmt: skip
+    gates = Gates(len(attributes)).to(accelerator.device)
+    if recipe.joint:
+        train_jointly(accelerator, faces, estimator, flow, gates, folder / name, recipe,
+                      joint_steps, batch, rendered, learning_rate, seed)  # fmt: skip
+        estimator = accelerator.unwrap_model(estimator)
+    shares = gates().detach() if recipe.gated else torch.ones_like(gates())
+    return Trained(estimator, accelerator.unwrap_model(flow), shares.cpu())
 
-    def crops(source: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        return source[rows].float().div_(127.5).sub_(1)  # (n, 3, 256, 256)
 
-    estimator = Estimator(len(attributes))
-    estimator.trunk.load_state_dict(
-        {k: v for k, v in load_identity().trunk.state_dict().items()
-         if k in estimator.trunk.state_dict()}
-    )  # fmt: skip
-    estimator.to(device, memory_format=torch.channels_last)
+def train_estimator(
+    accelerator: Accelerator, faces: LabelledFaces, folder: Path, steps: int, batch: int,
+    learning_rate: float, seed: int,
+) -> Estimator:  # fmt: skip
+    """First stage: the estimator learns the teachers' labels."""
+    estimator = Estimator(len(faces.attributes))
+    state = load_identity().trunk.state_dict()
+    kept = estimator.trunk.state_dict().keys()
+    estimator.trunk.load_state_dict({k: v for k, v in state.items() if k in kept})
+    estimator.to(accelerator.device, memory_format=torch.channels_last)
 
-    def kd_loss(rng: np.random.Generator, n: int) -> torch.Tensor:
-        rows = torch.from_numpy(rng.choice(len(evenly), n, p=evenly))
-        crop, target = degrade(crops(images, rows), rng), labels[rows].clone()
-        if "yaw" in attributes:  # a mirror turns the head the other way
-            mirrored = torch.from_numpy(rng.random(n) < 0.5)
-            crop[mirrored] = crop[mirrored].flip(3)
-            column = attributes.index("yaw")
-            target[mirrored, column] = 1 - target[mirrored, column]
-        return losses.kd(estimator(crop.to(device)), target.to(device))
-
-    def estimator_step(k: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        kd = kd_loss(rng, batch)
+    def step(k: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        crop, target = faces.degraded(rng, batch)
+        kd = losses.kd(estimator(crop.to(accelerator.device)), target.to(accelerator.device))
         return kd, {"kd": kd.item()}
 
-    first = torch.optim.AdamW(estimator.parameters(), learning_rate / 2, weight_decay=1e-4)
-    estimator, first = accelerator.prepare(estimator, first)
-    run(accelerator, folder / "estimator", [estimator], first, estimator_step, estimator_steps,
-        seed)  # fmt: skip
+    optimiser = torch.optim.AdamW(estimator.parameters(), learning_rate, weight_decay=1e-4)
+    estimator, optimiser = accelerator.prepare(estimator, optimiser)
+    run(accelerator, folder / "estimator", [estimator], optimiser, step, steps, seed)
+    return estimator
 
-    generator = load_generator(device)
-    codes = faces["w"]
-    single = (codes[:, 0] == codes[:, -1]).all(1)
-    single_codes, single_labels = codes[single, 0].to(device), faces["labels"][single].to(device)
-    single_evenly = even_weights(faces["labels"][single])
-    flow = Flow(len(attributes), solver=SOLVER).to(device)
-    mean, variance = single_codes.mean(0), single_codes.var(0)
+
+def warm_up(
+    accelerator: Accelerator, faces: LabelledFaces, folder: Path, recipe: Recipe, steps: int,
+    tokens: int, learning_rate: float, seed: int,
+) -> Flow:  # fmt: skip
+    """Second stage: the flow learns codes of one w, mi read off the edited code."""
+    device = accelerator.device
+    codes, labels = faces.single.to(device), faces.single_labels.to(device)
+    flow = Flow(len(faces.attributes), solver=SOLVER).to(device)
+    mean, variance = codes.mean(0), codes.var(0)
     # The first norm whitens w from the start; with the bank's own statistics, not a batch's.
     flow.chain[0].running_mean.copy_(mean)
     flow.chain[0].running_var.copy_(variance)
-    reader = CodeEstimator(len(attributes), mean, variance.sqrt()).to(device)
-    fit_reader(reader, single_codes, single_labels, single_evenly, seed)
+    reader = CodeReader(len(faces.attributes), mean, variance.sqrt()).to(device)
+    fit_reader(reader, codes, labels, faces.single_evenly, seed)
+    with torch.no_grad():
+        read = reader(codes).sigmoid()  # (S, A)
+    conditions = torch.where(labels.isnan(), read, labels) if recipe.labels else read
 
-    def warm_up_step(k: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        rows = torch.from_numpy(rng.choice(len(single_evenly), tokens, p=single_evenly))
-        w = single_codes[rows]  # (B, 512)
-        with torch.no_grad():
-            c = reader(w).sigmoid()
+    def step(k: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        rows = torch.from_numpy(rng.choice(len(codes), tokens, p=faces.single_evenly))
+        w, c = codes[rows], conditions[rows]  # (B, 512), (B, A)
         z, delta = flow(w, c)
         nll = losses.nll(z, delta)
-        c_target = losses.changed_semantics(c, margin=MARGIN)
-        w_edited = flow.decode(z, c_target)
-        mi = losses.mi(reader(w_edited).sigmoid(), c_target.clamp(0, 1))
-        reg = losses.reg(w_edited, w)
-        loss = NLL * nll + MI * mi + REG * reg
-        return loss, {"nll": nll.item(), "mi": mi.item(), "reg": reg.item()}
+        loss, figures = recipe.nll * nll, {"nll": nll.item()}
+        if recipe.mi or recipe.reg:
+            c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST)
+            w_edited = flow.decode(z, c_target)
+            mi = losses.mi(reader(w_edited).sigmoid(), c_target.clamp(0, 1))
+            reg = losses.reg(w_edited, w)
+            loss = loss + recipe.mi * mi + recipe.reg * reg
+            figures |= {"mi": mi.item(), "reg": reg.item()}
+        return loss, figures
 
-    second = torch.optim.Adam(flow.parameters(), learning_rate)
-    flow, second = accelerator.prepare(flow, second)
-    run(accelerator, folder / "warm_up", [flow], second, warm_up_step, warm_up_steps, seed + 1)
+    optimiser = torch.optim.Adam(flow.parameters(), learning_rate)
+    flow, optimiser = accelerator.prepare(flow, optimiser)
+    run(accelerator, folder / "warm_up", [flow], optimiser, step, steps, seed + 1)
+    return flow
 
-    synthesis = FastSynthesis(generator)
-    face_evenly = even_weights(faces["labels"])
 
-    def joint_step(k: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        rows = torch.from_numpy(rng.choice(len(face_evenly), rendered, p=face_evenly))
-        w = codes[rows].to(device)  # (B, 18, 512)
-        c = estimator(crops(faces["image"], rows).to(device))  # gradient: nll → c → estimator
-        z, delta = flow(w[:, rng.permutation(18)[:TOKENS]], c)
+class Gates(torch.nn.Module):
+    """Which layers an attribute moves, (A, 18) in 0..1, as logits that training learns."""
+
+    def __init__(self, attributes: int) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(torch.full((attributes, LAYERS), GATE_START))
+
+    def forward(self) -> torch.Tensor:
+        return self.logits.sigmoid()
+
+
+def train_jointly(
+    accelerator: Accelerator, faces: LabelledFaces, estimator: Estimator, flow: Flow,
+    gates: Gates, folder: Path, recipe: Recipe, steps: int, batch: int, rendered: int,
+    learning_rate: float, seed: int,
+) -> None:  # fmt: skip
+    """Third stage: estimator, flow and gates, with mi through the rendered edit."""
+    device = accelerator.device
+    synthesis = FastSynthesis(load_generator(device))
+    identity = load_identity(device)
+    every = torch.ones(len(faces.attributes), LAYERS, device=device)
+    pictured = recipe.mi > 0 or recipe.identity > 0
+
+    def step(k: int, rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        rows = torch.from_numpy(rng.choice(len(faces.codes), rendered, p=faces.codes_evenly))
+        w = faces.codes[rows].to(device)  # (B, 18, 512)
+        crop = faces.crops(rows).to(device)
+        c = estimator(crop)  # gradient: nll → c → estimator
+        z, delta = flow(w[:, rng.permutation(LAYERS)[:TOKENS]], c)
         nll = losses.nll(z, delta)
-        c_target = losses.changed_semantics(c, margin=MARGIN)
-        w_edited = flow.decode(flow.encode(w, c), c_target)
-        image = F.avg_pool2d(synthesis(w_edited, 512), 2).clamp(-1, 1)  # (B, 3, 256, 256)
-        frozen = {key: value.detach() for key, value in estimator.named_parameters()}
-        again = torch.func.functional_call(estimator, frozen, image)
-        mi = losses.mi(again, c_target.clamp(0, 1))
+        c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST)
+        shares = gates() if recipe.gated else every
+        w_edited = w + gated_change(flow, flow.encode(w, c), c, c_target, shares)
         reg = losses.reg(w_edited, w)
-        kd = kd_loss(rng, batch // 2)
-        loss = KD * kd + NLL * nll + MI * mi + REG * reg
-        return loss, {"kd": kd.item(), "nll": nll.item(), "mi": mi.item(), "reg": reg.item()}
+        closed = gates().mean()
+        crops, labels = faces.degraded(rng, batch // 2)
+        kd = losses.kd(estimator(crops.to(device)), labels.to(device))
+        loss = recipe.kd * kd + recipe.nll * nll + recipe.reg * reg
+        figures = {"kd": kd.item(), "nll": nll.item(), "reg": reg.item(), "gates": closed.item()}
+        if pictured:
+            image = F.avg_pool2d(synthesis(w_edited, 512), 2).clamp(-1, 1)  # (B, 3, 256, 256)
+            frozen = {key: value.detach() for key, value in estimator.named_parameters()}
+            again = torch.func.functional_call(estimator, frozen, image)
+            mi = losses.mi(again, c_target.clamp(0, 1))
+            with torch.no_grad():
+                person = identity(crop)
+            kept = losses.identity(identity(image), person)
+            loss = loss + recipe.mi * mi + recipe.identity * kept + recipe.gates * closed
+            figures |= {"mi": mi.item(), "identity": kept.item()}
+        return loss, figures
 
-    third = torch.optim.Adam([
+    optimiser = torch.optim.Adam([
         {"params": estimator.parameters(), "lr": learning_rate / 20},
         {"params": flow.parameters(), "lr": learning_rate / 3},
+        {"params": gates.parameters(), "lr": GATE_RATE},
     ])
-    third = accelerator.prepare(third)
-    run(accelerator, folder / "joint", [estimator, flow], third, joint_step, joint_steps, seed + 2,
+    gates, optimiser = accelerator.prepare(gates, optimiser)
+    run(accelerator, folder / "joint", [estimator, flow, gates], optimiser, step, steps, seed + 2,
         save_every=50)  # fmt: skip
-    return accelerator.unwrap_model(estimator), accelerator.unwrap_model(flow)
 
 
 def even_weights(labels: torch.Tensor, bins: int = 5, floor: float = 0.3) -> np.ndarray:
@@ -187,27 +270,10 @@ def even_weights(labels: torch.Tensor, bins: int = 5, floor: float = 0.3) -> np.
     Each attribute's values are counted in bins; a face weighs the mean, over attributes, of one
     over its bin's count, mixed with a uniform share ``floor``.
     """
-    binned = (labels.clamp(0, 1) * bins).long().clamp(max=bins - 1)  # (N, A)
+    binned = (labels.nan_to_num(0.5).clamp(0, 1) * bins).long().clamp(max=bins - 1)  # (N, A)
     weights = torch.zeros(len(labels), dtype=torch.float64)
     for column in binned.T:
         counts = column.bincount(minlength=bins).clamp(min=1)
         weights += 1 / counts[column].double()
     weights = floor / len(labels) + (1 - floor) * weights / weights.sum()
     return (weights / weights.sum()).numpy()
-
-
-def fit_reader(
-    reader: CodeEstimator, w: torch.Tensor, labels: torch.Tensor, evenly: np.ndarray, seed: int,
-    steps: int = 600,
-) -> None:  # fmt: skip
-    """Fits the code estimator by weighted draws; seconds, so it is never checkpointed."""
-    rng = np.random.default_rng(seed)
-    optimiser = torch.optim.AdamW(reader.parameters(), 2e-3, weight_decay=0.02)
-    for _ in range(steps):
-        rows = torch.from_numpy(rng.choice(len(evenly), 128, p=evenly))
-        noisy = w[rows] + 0.05 * torch.randn_like(w[rows])
-        loss = F.mse_loss(reader(noisy).sigmoid(), labels[rows])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    reader.eval().requires_grad_(False)

@@ -16,6 +16,7 @@ from sdflow import weights
 from sdflow.networks.fast_synthesis import native_dtype
 from sdflow.training import bisenet
 from sdflow.training.expression import EXPRESSIONS, SIZE, ExpressionNetwork
+from sdflow.training.probes import apply_probe
 from sdflow.training.tfjs import GraphModel
 
 # Decision threshold of each raw measure.
@@ -25,7 +26,9 @@ THRESHOLDS = {
     "hair_length": 0.06,  # share of the picture that is hair below the mouth line
     "bangs": 0.25,  # share of the forehead box that is hair
     "mouth_open": 0.15,  # inner mouth over mouth and lips
-    "crown_hair": 0.06,  # share of the part above the brows that is hair; less is bald
+    "crown_hair": 0.12,  # share of the part above the brows that is hair; less is bald
+    "beard": 0.5,  # probability by the probe
+    "hair_light": 26.0,  # CIE L of the hair; less is dark
     "gender": 0.5,  # probability of male
     "age": 40.0,  # years; the middle of the "young" axis
     "child": 0.5,  # of the value derived from the age
@@ -33,6 +36,10 @@ THRESHOLDS = {
 }
 CHILD_AGE, CHILD_WIDTH = 19.5, 2.0  # years; calibrated on faces labelled by eye
 YAW_SPAN = 80.0  # degrees from 0 to 1: -40 is 0, +40 is 1
+PITCH_SPAN = 60.0  # degrees from 0 to 1: 30 down is 0, 30 up is 1
+HAIR_SOFTNESS = 8.0  # CIE L; divides the distance from the threshold
+# proportion → its middle, and its distance to 0 and 1: two deviations of the bank's faces
+PROPORTIONS = {"face_width": (0.91, 0.09), "eyes_open": (0.335, 0.10), "lips": (0.28, 0.10)}
 AGE_SPAN = 70.0  # years from 1 (5 years old) to 0 (75 years old)
 
 _PARSE_SIZE = 256  # class maps at 256 px agree with 512 px to a share of .002
@@ -43,6 +50,10 @@ _SOFTENING = 2.0  # divides the log-odds of a smile, so that few labels are exac
 _PITCH_NEUTRAL = -11.0  # facemesh's angle of a face that looks straight ahead, degrees
 # facemesh points that span the face: top, chin, picture's left edge, right edge.
 _TOP, _CHIN, _LEFT, _RIGHT = 10, 152, 234, 454
+# Of each eye: upper lid, lower lid, outer corner, inner corner; of the lips: the upper one's
+# edges, the lower one's edges, the corners of the mouth.
+_EYE_POINTS = ((159, 145, 33, 133), (386, 374, 263, 362))
+_LIP_POINTS = ((0, 13), (14, 17), (61, 291))
 
 
 def crop(images: Tensor, box: tuple[float, float, float, float], size: int) -> Tensor:
@@ -63,6 +74,35 @@ def pose(mesh: Tensor) -> tuple[Tensor, Tensor]:
     yaw = -torch.rad2deg(torch.asin(ahead[:, 0].clamp(-1, 1)))
     pitch = torch.rad2deg(torch.atan2(ahead[:, 1], ahead[:, 2]))
     return yaw, pitch - _PITCH_NEUTRAL
+
+
+def proportions(mesh: Tensor) -> dict[str, Tensor]:
+    """Proportions (B,) of a facemesh (B, 468, 3), measured in space, so that a turn adds little.
+
+    `face_width` over the face's height; `eyes_open`, gap of the lids over the eye's width;
+    `lips`, thickness of both lips over the mouth's width.
+    """
+
+    def gap(a: int, b: int) -> Tensor:
+        return (mesh[:, a] - mesh[:, b]).norm(dim=1)
+
+    eyes = [gap(upper, lower) / gap(outer, inner) for upper, lower, outer, inner in _EYE_POINTS]
+    upper, lower, corners = (gap(*pair) for pair in _LIP_POINTS)
+    return {
+        "face_width": gap(_LEFT, _RIGHT) / gap(_TOP, _CHIN),
+        "eyes_open": (eyes[0] + eyes[1]) / 2,
+        "lips": (upper + lower) / corners,
+    }
+
+
+# Method of `Teachers` → the measures that it makes.
+MEASURES = {
+    "areas": ("glasses", "hat", "hair_length", "bangs", "mouth_open", "crown_hair", "hair_light",
+              "glasses_likely"),
+    "person": ("gender", "age", "child", "beard"),
+    "smile": ("smile",),
+    "pose": ("yaw", "pitch", "face_width", "eyes_open", "lips"),
+}  # fmt: skip
 
 
 class Teachers:
@@ -95,16 +135,19 @@ class Teachers:
         )
 
     @torch.inference_mode()
-    def label(self, images: Tensor) -> dict[str, Tensor]:
+    def label(
+        self, images: Tensor, groups: tuple[str, ...] = tuple(MEASURES)
+    ) -> dict[str, Tensor]:
         """Measure FFHQ-aligned faces.
 
         Args:
             images: (B, 3, 512, 512) or (B, 3, 1024, 1024) in [-1, 1].
+            groups: keys of `MEASURES`; default: all of them.
 
         Returns:
-            (B,) float32 each: the measures of `parse_areas`, `gender` (probability of male), `age`
-            (years), `child` (0..1), `smile` (probability of happy), `yaw`, `pitch` (degrees); and
-            `feature` (B, 1024), faceres-deep's own description of the face.
+            (B,) float32 each, the measures named in `MEASURES`: those of `parse_areas`, `gender`
+            (probability of male), `age` (years), `child`, `beard` (0..1), `smile` (probability of
+            happy), `yaw`, `pitch` (degrees) and the `proportions`.
 
         Raises:
             ValueError: The images have another shape.
@@ -115,7 +158,10 @@ class Teachers:
         images = images.float().clamp(-1, 1)
         if images.shape[-1] == 1024:
             images = F.avg_pool2d(images, 2)
-        return self.areas(images) | self.person(images) | self.smile(images) | self.pose(images)
+        measures: dict[str, Tensor] = {}
+        for group in groups:
+            measures |= getattr(self, group)(images)
+        return measures
 
     def areas(self, images: Tensor) -> dict[str, Tensor]:
         """What BiSeNet sees in (B, 3, 512, 512)."""
@@ -127,19 +173,27 @@ class Teachers:
         return parse_areas(maps, images) | {"glasses_likely": likely}
 
     def person(self, images: Tensor) -> dict[str, Tensor]:
-        """Gender, age and feature of (B, 3, 512, 512); mean of two crops and channel orders.
+        """Gender, age, beard of (B, 3, 512, 512); mean of two crops and channel orders.
 
         The archive does not say whether the network was trained on RGB or BGR: the whole picture
         in RGB is best for gender, the closer crop in BGR for children, their mean for both.
         """
         whole = self._faceres((crop(images, (0, 0, 1, 1), 224) + 1) * 127.5)
-        near = self._faceres((crop(images, (0.15, 0.15, 0.85, 0.85), 224).flip(1) + 1) * 127.5)
+        near = self._near(images)
         male = (whole["gender_pred/Sigmoid"] + near["gender_pred/Sigmoid"])[:, 0] / 2
         ages = (whole["age_pred/Softmax"] + near["age_pred/Softmax"]) / 2  # (B, 100)
         age = ages @ torch.arange(100.0)
         child = ((CHILD_AGE - age) / CHILD_WIDTH).sigmoid()
-        feature = near["global_pooling/Mean"]
-        return {"gender": male, "age": age, "child": child, "feature": feature}
+        beard = apply_probe("beard_teacher", near["global_pooling/Mean"]).sigmoid()
+        return {"gender": male, "age": age, "child": child, "beard": beard}
+
+    def describe(self, images: Tensor) -> Tensor:
+        """faceres-deep's own description (B, 1024) of (B, 3, 512, 512); the beard's probe's."""
+        return self._near(images)["global_pooling/Mean"]
+
+    def _near(self, images: Tensor) -> dict[str, Tensor]:
+        near = crop(images, (0.15, 0.15, 0.85, 0.85), 224).flip(1)  # BGR
+        return self._faceres((near + 1) * 127.5)
 
     def smile(self, images: Tensor) -> dict[str, Tensor]:
         """Probability that (B, 3, 512, 512) smile; mean log-odds of two crops and mirrors."""
@@ -153,7 +207,8 @@ class Teachers:
         faces = (crop(images, (0.1, 0.1, 0.9, 0.9), 192) + 1) / 2
         meshes = self._mesh(torch.cat([faces, faces.flip(3)]))["Identity_2"].reshape(-1, 468, 3)
         (yaw, mirrored), (pitch, again) = (angle.chunk(2) for angle in pose(meshes))
-        return {"yaw": (yaw - mirrored) / 2, "pitch": (pitch + again) / 2}
+        shape = {name: sum(value.chunk(2)) / 2 for name, value in proportions(meshes).items()}
+        return {"yaw": (yaw - mirrored) / 2, "pitch": (pitch + again) / 2, **shape}
 
 
 def parse_areas(maps: Tensor, images: Tensor) -> dict[str, Tensor]:
@@ -205,8 +260,13 @@ def hair_lightness(images: Tensor, hair: Tensor) -> Tensor:
 def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
     """Raw measures as values in 0..1, one for each attribute, .5 at the decision threshold.
 
-    `young` and `yaw` are linear in years (5 is 1, 75 is 0) and degrees (-40 is 0, +40 is 1).
+    Ages, angles and proportions are linear: `young` in years (5 is 1, 75 is 0), `yaw` and `pitch`
+    in degrees. `dark_hair` is nan where there is no hair.
     """
+
+    def proportion(name: str) -> Tensor:
+        middle, reach = PROPORTIONS[name]
+        return (0.5 + (labels[name] - middle) / (2 * reach)).clamp(0, 1)
 
     def area(name: str) -> Tensor:  # odds grow with the square of the area
         return labels[name] ** 2 / (labels[name] ** 2 + THRESHOLDS[name] ** 2)
@@ -222,6 +282,12 @@ def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
         "young": (0.5 - (labels["age"] - middle) / AGE_SPAN).clamp(0, 1),
         "smiling": calibrated("smile"),
         "yaw": (0.5 + labels["yaw"] / YAW_SPAN).clamp(0, 1),
+        "pitch": (0.5 + labels["pitch"] / PITCH_SPAN).clamp(0, 1),
+        "beard": labels["beard"],
+        "dark_hair": ((THRESHOLDS["hair_light"] - labels["hair_light"]) / HAIR_SOFTNESS).sigmoid(),
+        "wide_face": proportion("face_width"),
+        "open_eyes": proportion("eyes_open"),
+        "full_lips": proportion("lips"),
         "hat": area("hat"),
         "long_hair": area("hair_length"),
         "bangs": area("bangs"),

@@ -33,6 +33,24 @@ def test_squared_losses() -> None:
     assert losses.reg(torch.ones(2, 18, 512), torch.zeros(2, 18, 512)).item() == 1
 
 
+def test_a_label_that_nobody_knows_is_not_counted() -> None:
+    c = torch.tensor([[0.5, 0.25], [1.0, 0.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, torch.nan], [0.5, torch.nan]])
+    loss = losses.kd(c, labels)
+    loss.backward()
+    assert loss.item() == 0.25
+    assert c.grad.tolist() == [[-0.5, 0.0], [0.5, 0.0]]
+
+
+def test_identity_is_the_squared_distance_and_moves_the_edit_alone() -> None:
+    described = torch.tensor([[3.0, 0.0], [0.0, 0.0]], requires_grad=True)
+    person = torch.tensor([[0.0, 4.0], [0.0, 0.0]], requires_grad=True)
+    loss = losses.identity(described, person)
+    loss.backward()
+    assert loss.item() == 12.5  # the mean of 25 and 0
+    assert person.grad is None and described.grad.tolist() == [[3.0, -4.0], [0.0, 0.0]]
+
+
 def test_mi_pulls_the_estimate_and_not_its_target() -> None:
     again = torch.tensor([[0.5, 0.5]], requires_grad=True)
     target = torch.tensor([[1.0, 0.5]], requires_grad=True)
@@ -60,3 +78,13 @@ def test_changed_semantics_changes_one_attribute_of_each_row() -> None:
     values = changed[moved]
     assert values.min() >= 0 and values.max() < 1 and abs(values.mean() - 0.5) < 0.02
     assert losses.changed_semantics(c).shape == (4000, 5)  # torch's own generator
+
+
+def test_changed_semantics_may_change_several_and_reach_beyond() -> None:
+    c = torch.full((4000, 8), 2.0)
+    changed = losses.changed_semantics(c, torch.Generator().manual_seed(0), 0.15, most=4)
+    moved = changed != 2
+    counts = moved.sum(1).bincount(minlength=6)
+    assert counts[0] == 0 and counts[5:].sum() == 0
+    assert counts[1] > 2500 and all(counts[n] > 200 for n in (2, 3, 4))
+    assert -0.15 <= changed[moved].min() < -0.14 and 1.14 < changed[moved].max() < 1.15

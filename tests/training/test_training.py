@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +17,17 @@ from safetensors import safe_open
 
 from sdflow.images import to_image, to_tensor
 from sdflow.models import load_generator
+from sdflow.networks.cnf import Flow
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.mobile_stylegan import MobileStyleGAN
 from sdflow.training import bank, labels
-from sdflow.training.balance import balanced_sampler
+from sdflow.training.balance import balanced_sampler, edited_sampler
 from sdflow.training.degrade import degrade
 from sdflow.training.encoder import train_encoder
-from sdflow.training.sdflow import even_weights, train_semantics
+from sdflow.training.export import store
+from sdflow.training.recipe import RECIPES
+from sdflow.training.sdflow import GATE_START, even_weights, train_semantics
+from sdflow.training.teachers import MEASURES
 
 NAMES = ("eyeglasses", "gender", "young", "smiling", "yaw")
 
@@ -51,10 +57,10 @@ def folder(generator: MobileStyleGAN, tmp_path_factory: pytest.TempPathFactory) 
         bank.align_shards(folder, found, {"p0004", "p0005"})
     rng = np.random.default_rng(0)
     for path in folder.glob("*.safetensors"):
-        columns = {f"p_{name}": rng.random(6).astype(np.float32) for name in NAMES}
         rows = len(list(bank.unpack_jpegs(bank.load_file(path))))
         table = {"shard": [path.stem] * rows, "row": np.arange(rows)}
-        table |= {name: values[:rows] for name, values in columns.items()}
+        table |= {measure: rng.random(rows).astype(np.float32)
+                  for measures in MEASURES.values() for measure in measures}  # fmt: skip
         pq.write_table(pa.table(table), labels.label_path(path))
     return folder
 
@@ -101,7 +107,7 @@ def test_held_out_people_are_apart(folder: Path) -> None:
 
 def test_index_joins_the_labels(folder: Path) -> None:
     table = pq.read_table(labels.write_index(folder))
-    assert table.num_rows >= 8 and "p_yaw" in table.column_names
+    assert table.num_rows >= 8 and "yaw" in table.column_names
     values = labels.read_labels(bank.shards(folder, "generated"), NAMES)
     assert values.shape == (6, 5)
 
@@ -140,12 +146,48 @@ def test_encoder_resumes_to_the_same_weights(folder: Path, tmp_path: Path) -> No
     assert (tmp_path / "whole" / "image" / "log.jsonl").read_text().count("identity") == 1
 
 
-def test_semantics_train_through_the_image(folder: Path, tmp_path: Path) -> None:
-    estimator, flow = train_semantics(
-        folder, tmp_path, NAMES, estimator_steps=1, warm_up_steps=1, joint_steps=1, batch=2,
-        tokens=4, rendered=2, precision="no",
+def test_a_measure_that_joins_later_is_added(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = bank.shard_path(folder, "generated", 0)
+    path = Path(shutil.copy(source, tmp_path))
+    known = pq.read_table(labels.label_path(source)).drop_columns(["yaw"])
+    pq.write_table(known.append_column("p_old", known["age"]), labels.label_path(path))
+    assert labels.missing_groups(path) == ("pose",)
+    labels.label_shards(tmp_path)
+    table = pq.read_table(labels.label_path(path))
+    assert table["age"] == known["age"] and "p_old" not in table.column_names
+    assert labels.missing_groups(path) == () and table["yaw"].null_count == 0
+    assert table["pitch"] != known["pitch"]  # the whole group is measured
+
+
+def test_edited_faces_are_the_draft_flows(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flow = Flow(len(NAMES), hidden=(8,))
+    torch.nn.init.normal_(flow.chain[1].odefunc.diffeq.layers[1]._hyper_bias.weight, std=0.1)
+    store(tmp_path, "flow", flow, {"attributes": NAMES, "hidden": [8]})
+    codes = edited_sampler(folder, tmp_path)(np.random.default_rng(0), 10)
+    sources = bank.read_arrays(bank.shards(folder, "generated"), ("w",))["w"]
+    assert codes.shape == (10, 18, 512) and bool(codes.isfinite().all())
+    nearest = (codes[:, None] - sources).square().mean((2, 3)).min(1).values
+    assert bool((nearest > 0).all()) and bool((nearest < 1).all())  # moved, and not replaced
+
+
+@pytest.mark.parametrize("name", ["ours", "no_mi", "styleflow"])
+def test_semantics_train(folder: Path, tmp_path: Path, name: str) -> None:
+    recipe = RECIPES[name]
+    trained = train_semantics(
+        folder, tmp_path, NAMES, name, recipe, estimator_steps=1, warm_up_steps=1, joint_steps=2,
+        batch=2, tokens=4, rendered=2, precision="no",
     )  # fmt: skip
-    moved = [p for p in [*estimator.parameters(), *flow.parameters()] if not p.isfinite().all()]
-    assert not moved
-    figures = (tmp_path / "joint" / "log.jsonl").read_text()
-    assert all(name in figures for name in ("kd", "nll", "mi", "reg"))
+    assert all(bool(p.isfinite().all()) for p in trained.flow.parameters())
+    warm_up = json.loads((tmp_path / name / "warm_up" / "log.jsonl").read_text())
+    assert ("mi" in warm_up) == (recipe.mi > 0 or recipe.reg > 0)
+    assert trained.gates.shape == (5, 18)
+    if name == "styleflow":
+        assert trained.estimator is None and not (tmp_path / name / "joint").exists()
+        return
+    joint = json.loads((tmp_path / name / "joint" / "log.jsonl").read_text())
+    assert ("mi" in joint) == (recipe.mi > 0) and {"kd", "nll", "reg"} <= joint.keys()
+    moved = trained.gates != torch.tensor(GATE_START).sigmoid()
+    assert bool(moved.any()) == (name == "ours")  # the gates learn, from mi alone
