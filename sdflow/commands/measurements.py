@@ -6,7 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-from sdflow import weights
 from sdflow.commands import Report, Verb
 
 
@@ -17,40 +16,48 @@ def bench(repeat: int) -> Report:
     return benchmark(repeat)
 
 
-def evaluate(faces: int, people: int, curves: int, output: Path | None) -> Report:
-    """Judges edits of held-out generated faces and inversions of held-out people.
-
-    Args:
-        faces: generated faces to draw; at most 100 of them are flipped each way.
-        people: of ``lfw-dev``, from the bank's held-out shards; 0 leaves likeness out.
-        curves: faces whose scores are followed over nine strengths; 0 leaves that out.
-        output: JSON file for the report.
+def evaluate(args: argparse.Namespace) -> Report:
+    """Judges edits of held-out faces; see `sdflow.evaluation.evaluate`.
 
     Raises:
-        ValueError: a package of requirements-train.txt is missing.
+        ValueError: a package of requirements-train.txt is missing, an option is out of range, or
+            a file is not there.
     """
     try:
-        from sdflow.evaluation.flips import draw_faces, measure_flips, measure_monotony
-        from sdflow.evaluation.likeness import measure_likeness
+        from sdflow.evaluation.evaluate import evaluate as run
+        from sdflow.evaluation.workbench import Settings
     except ModuleNotFoundError as error:
         raise ValueError(
             f"Evaluation needs {error.name}. Run `pip install -r requirements-train.txt`."
         ) from error
-    from sdflow.models import load_models
+    if args.directions and not args.directions.exists():
+        raise ValueError(f"There is no file {args.directions}. Leave --directions out, or fix it.")
+    for option in ("faces", "people", "trial"):
+        if getattr(args, option) < 0:
+            raise ValueError(f"--{option} is {getattr(args, option)}. Give 0 or more.")
+    settings = Settings(
+        faces=args.faces,
+        people=args.people,
+        attributes=tuple(args.attributes or ()),
+        per_target=args.per_attribute,
+        per_person=args.per_attribute_people,
+        variants=tuple(args.variant),
+        linear=not args.no_linear,
+        published=args.directions,
+        trial=args.trial,
+        workers=args.workers,
+    )
+    return run(settings, args.output, _command(args))
 
-    models = load_models()
-    report: Report = {}
-    if faces:
-        held_out = draw_faces(models, faces)
-        report["flips"] = measure_flips(models, held_out)
-        if curves:
-            report["strengths"] = measure_monotony(models, held_out, min(curves, faces))
-    if people:
-        bank = weights.cache_dir() / "training" / "bank"
-        report["likeness"] = measure_likeness(models, bank, people)
-    if output:
-        output.write_text(json.dumps(report, indent=1) + "\n")
-    return report
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that gives the same figures on another machine: no paths of this one."""
+    words = ["python -m sdflow evaluate", f"--faces {args.faces}", f"--people {args.people}"]
+    words += [f"--variant {name}" for name in args.variant]
+    words += [f"--directions {args.directions.name}"] if args.directions else []
+    words += ["--no-linear"] if args.no_linear else []
+    words += [f"--attributes {' '.join(args.attributes)}"] if args.attributes else []
+    return " ".join(words)
 
 
 def _show_bench(report: Report) -> str:
@@ -66,10 +73,32 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--faces", type=int, default=400, help="generated; default: %(default)s")
-    parser.add_argument("--people", type=int, default=200, help="held out; default: %(default)s")
-    parser.add_argument("--curves", type=int, default=50, help="faces; default: %(default)s")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the report")
+    def count(flag: str, default: int, what: str) -> None:
+        parser.add_argument(
+            flag, type=int, default=default, metavar="N", help=f"{what}; default %(default)s"
+        )
+
+    count("--faces", 500, "generated faces, 0 for none")
+    count("--people", 200, "held-out people of the bank, 0 for none")
+    count("--per-attribute", 60, "faces on which a target attribute is flipped; others: 2/3")
+    count("--per-attribute-people", 30, "the same among the people")
+    count("--trial", 120, "faces for the trials of age and of five attributes at once")
+    count("--workers", 1, "processes; each takes one core and some 2 GB")
+    parser.add_argument("--attributes", nargs="+", metavar="NAME", help="to flip; default all")
+    parser.add_argument(
+        "--variant", action="append", default=[], metavar="NAME",
+        help="another training to compare with; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--directions", type=Path, metavar="FILE",
+        help="npz of published directions: smile, age, pose",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-linear", action="store_true", help="leave our own linear directions out"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="for report, scores, plots and sheets"
+    )
 
 
 VERBS = (
@@ -84,7 +113,7 @@ VERBS = (
         "evaluate",
         "judge edits and inversions of held-out faces",
         _evaluate_options,
-        lambda args: evaluate(args.faces, args.people, args.curves, args.output),
-        lambda report: json.dumps(report, indent=1),
+        evaluate,
+        lambda report: json.dumps(report["targets"], indent=1, ensure_ascii=False),
     ),
 )

@@ -1,0 +1,167 @@
+"""What is compared: (face, strengths) → edited codes, by a flow or along straight directions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sdflow import weights
+from sdflow.edit import edit, target_semantics
+from sdflow.evaluation.populations import Face, render
+from sdflow.manifest import find_entry
+from sdflow.models import ModelSet, load_semantics
+from sdflow.networks.cnf import FINE, Flow
+
+Strengths = Mapping[str, float]  # attribute → −1..1
+OURS = "ours"
+
+
+class Method(Protocol):
+    """A way to edit faces.
+
+    Attributes:
+        name: under which the report has it.
+        key: hash of everything that its edits depend on beside the face.
+        attributes: that it can move.
+    """
+
+    name: str
+    key: str
+    attributes: tuple[str, ...]
+
+    def edit(self, face: Face, strengths: Sequence[Strengths]) -> Tensor:
+        """Codes (S, 18, 512) of one face at S strengths; 0 leaves w, ±1 is the whole edit."""
+        ...
+
+
+class FlowMethod:
+    """SDFlow, or a flow under labels: c moves to a pole, z stays.
+
+    Args:
+        name: see `Method`.
+        key: see `Method`.
+        flow, attributes, poles, gates: as `load_semantics` gives them.
+        read: face → c (1, A).
+    """
+
+    def __init__(
+        self, name: str, key: str, flow: Flow, attributes: tuple[str, ...], poles: Tensor,
+        gates: Tensor, read: Callable[[Face], Tensor],
+    ) -> None:  # fmt: skip
+        self.name, self.key, self.attributes = name, key, attributes
+        self.flow, self.poles, self.gates, self.read = flow, poles, gates, read
+
+    @torch.inference_mode()
+    def edit(self, face: Face, strengths: Sequence[Strengths]) -> Tensor:
+        """See `Method.edit`."""
+        moved = torch.tensor([[s.get(name, 0.0) for name in self.attributes] for s in strengths])
+        w = face.w.to(self.poles)
+        c = self.read(face).to(self.poles)  # (1, A)
+        z = self.flow.encode(w, c, FINE)  # (1, 18, 512)
+        w, z, c = (x.expand(len(moved), *x.shape[1:]) for x in (w, z, c))
+        c_target = target_semantics(c, moved.to(c), self.poles)
+        return edit(self.flow, w, z, c, c_target, self.gates).cpu()
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A straight way in W: w + step * way, the step such that w's score reaches its target.
+
+    Attributes:
+        normal: the score of w is ``normal . mean over layers of w``, (512,).
+        way: (512,), with ``normal . way`` = 1, so that a step of 1 raises the score by 1.
+        poles: scores at strength −1 and +1.
+    """
+
+    normal: Tensor
+    way: Tensor
+    poles: tuple[float, float]
+
+
+class DirectionMethod:
+    """Moves a face's score linearly from its own value to a pole's, as the flow moves c."""
+
+    def __init__(self, name: str, directions: dict[str, Direction]) -> None:
+        self.name, self.directions = name, directions
+        self.attributes = tuple(directions)
+        parts = [part for d in directions.values()
+                 for part in (d.normal, d.way, torch.tensor(d.poles))]  # fmt: skip
+        self.key = hash_tensors(dict(enumerate(parts)))
+
+    def edit(self, face: Face, strengths: Sequence[Strengths]) -> Tensor:
+        """See `Method.edit`."""
+        codes = []
+        for moved in strengths:
+            w = face.w
+            for name, strength in moved.items():
+                direction = self.directions[name]
+                score = float(w.mean((0, 1)) @ direction.normal)
+                pole = direction.poles[int(strength > 0)]
+                ahead = (pole - score) * strength > 0  # a face beyond the pole stays
+                if ahead:
+                    w = w + abs(strength) * (pole - score) * direction.way
+            codes.append(w)
+        return torch.cat(codes)
+
+
+def our_method(models: ModelSet) -> FlowMethod:
+    """The loaded model set's own edits."""
+    entries = ("mobile_stylegan", "estimator", "flow")
+    key = _digest("".join(f.sha256 for name in entries for f in find_entry(name).files).encode())
+    return FlowMethod(
+        OURS, key, models.flow, models.attributes, models.poles, models.gates,
+        _reader(models.estimator, models),
+    )  # fmt: skip
+
+
+def variant_method(models: ModelSet, name: str) -> FlowMethod | None:
+    """Another training, out of the cache's folder of variants; None if it is not there.
+
+    A variant without an estimator is conditioned on the teachers' labels.
+    """
+    folder = weights.cache_dir() / "training" / "variants" / name
+    if not (folder / "flow.safetensors").exists():
+        return None
+    estimator, flow, attributes, poles, gates = load_semantics(models.device, folder)
+    files = sorted(folder.glob("*.safetensors"))
+    key = _digest(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
+    read = _reader(estimator, models) if estimator else _labeller(models, attributes)
+    return FlowMethod(name, key, flow, attributes, poles, gates, read)
+
+
+def hash_tensors(tensors: Mapping[object, Tensor]) -> str:
+    """A short name for the values of named tensors."""
+    return _digest(b"".join(t.contiguous().float().numpy().tobytes() for t in tensors.values()))
+
+
+def _reader(estimator: nn.Module, models: ModelSet) -> Callable[[Face], Tensor]:
+    return lambda face: estimator(face.picture.to(models.device))
+
+
+def _labeller(models: ModelSet, attributes: tuple[str, ...]) -> Callable[[Face], Tensor]:
+    """c by the teachers; loaded on first use, and every face is labelled once."""
+    from sdflow.training.teachers import Teachers, probabilities
+
+    teachers: list[Teachers] = []
+    known: dict[bytes, Tensor] = {}
+
+    def read(face: Face) -> Tensor:
+        place = face.w.numpy().tobytes()
+        if place not in known:
+            if not teachers:
+                teachers.append(Teachers())
+            values = probabilities(teachers[0].label(render(models, face.w)))
+            c = torch.stack([values[name].float() for name in attributes], 1)  # (1, A)
+            known[place] = c.nan_to_num(0.5)  # nobody can tell: half way
+        return known[place]
+
+    return read
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]

@@ -1,0 +1,252 @@
+"""The finished run folder in, one report out, and `scores.json` out of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from sdflow.evaluation import figures, likeness, metrics
+from sdflow.evaluation.directions import PUBLISHED
+from sdflow.evaluation.figures import KEPT, Flips
+from sdflow.evaluation.judges import JUDGED, positive
+from sdflow.evaluation.methods import OURS
+from sdflow.evaluation.populations import GENERATED, PEOPLE, SEED
+from sdflow.evaluation.protocol import (
+    IDENTITY,
+    STRENGTHS,
+    TARGETS,
+    read_faces,
+    read_sweep,
+)
+from sdflow.evaluation.stages import count_edits, trials_of
+from sdflow.evaluation.trials import AGE, FIVE, FIVE_STRENGTH, YEARS
+from sdflow.evaluation.workbench import Workbench
+
+SHIP_ACCURACY, SHIP_KEPT = 0.85, 0.93  # an attribute is shipped from here on
+
+
+def gather(bench: Workbench) -> dict[str, dict[str, dict[str, Flips]]]:
+    """All sweeps: population → method → attribute → flips."""
+    found: dict[str, dict[str, dict[str, Flips]]] = {}
+    weights: dict[str, np.ndarray] = {}
+    for task in bench.tasks():
+        population = bench.population(task.population)
+        if task.population not in weights:
+            weights[task.population] = metrics.resample(len(population.w))
+        path = task.path(bench.folder, bench.method(task.method).key)
+        sweep = read_sweep(bench.models, population, path)
+        flips = figures.measure_flips(
+            sweep, task.attribute, bench.models.attributes, weights[task.population]
+        )
+        found.setdefault(task.population, {}).setdefault(task.method, {})[task.attribute] = flips
+    return found
+
+
+def build_report(
+    bench: Workbench, found: Mapping[str, Mapping[str, Mapping[str, Flips]]]
+) -> dict[str, object]:
+    """Every figure, ready for JSON."""
+    report: dict[str, object] = {"settings": _settings(bench)}
+    for name, methods in found.items():
+        population = bench.population(name)
+        judged = [a for a in bench.models.attributes if a in JUDGED]
+        sides = {a: positive(population.verdicts, a) for a in judged}
+        entry: dict[str, object] = {"methods": {}, "comparisons": {}}
+        for method, flips in methods.items():
+            four = [a for a in TARGETS if a in flips]
+            entry["methods"][method] = {
+                "attributes": {a: figures.attribute_figures(f, a) for a, f in flips.items()},
+                "means": {"four": figures.mean_figures(flips, four),
+                          "all": figures.mean_figures(flips, list(flips))},
+            }  # fmt: skip
+            if method != OURS:
+                shared = [a for a in four if a in methods[OURS]]
+                entry["comparisons"][method] = figures.compare(methods[OURS], flips, shared)
+        entry["readout"] = figures.readout_agreement(
+            read_faces(bench.models, population), sides, methods[OURS]
+        )
+        report[name] = entry
+    report["trials"] = _trials(bench)
+    if bench.people:
+        paths = [bench.likeness_path(rows) for rows in bench.parts(PEOPLE)]
+        report["likeness"] = likeness.summarise(paths)
+    report["targets"] = targets(report)
+    return report
+
+
+def targets(report: Mapping[str, object]) -> list[dict[str, object]]:
+    """The issue's targets beside what was measured; a figure that is missing is None."""
+    generated = report.get(GENERATED)
+    rows: list[dict[str, object]] = []
+
+    def add(what: str, target: str, value: float | None, met: bool | None, note: str = "") -> None:
+        rows.append({"what": what, "target": target, "value": value, "met": met, "note": note})
+
+    if generated:
+        means = generated["methods"][OURS]["means"]
+        for group in ("four", "all"):
+            mean = means[group]
+            if mean is None:
+                continue
+            accuracy = mean["accuracy"]["value"]
+            add(f"editing accuracy at full strength, {group}", ">= .98", accuracy,
+                accuracy >= 0.98)  # fmt: skip
+            if KEPT in mean["at_level"]:
+                kept = mean["at_level"][KEPT]["value"]
+                missing = ", ".join(mean["not_reaching_level"])
+                add(f"other attributes kept at accuracy .95, {group}", ">= .98", kept,
+                    kept >= 0.98, f"at their best: {missing}" if missing else "")  # fmt: skip
+        for method, rows_of in generated["comparisons"].items():
+            compared = rows_of["mean"].get(IDENTITY)
+            if compared:
+                add(f"identity distance, ours less {method}'s", "< 0, outside the interval",
+                    compared["difference"]["value"], compared["outside"] < 0,
+                    f"interval {compared['difference']['interval']}")  # fmt: skip
+        no_mi = generated["comparisons"].get("no_mi", {}).get("mean", {}).get(KEPT)
+        if no_mi:
+            add("preservation, ours less no_mi's", "> 0, outside the interval",
+                no_mi["difference"]["value"], no_mi["outside"] > 0,
+                f"interval {no_mi['difference']['interval']}")  # fmt: skip
+    age = report["trials"].get(AGE, {}).get(OURS)
+    if age and age["aged"]:
+        add(f"glasses gained by {YEARS:.0f} years", "<= .01", age["either"]["value"],
+            age["either"]["value"] <= 0.01,
+            f"{age['aged']} faces, interval {age['either']['interval']}")  # fmt: skip
+    five = report["trials"].get("five", {}).get(OURS)
+    if five:
+        add(f"five attributes at ±{FIVE_STRENGTH}", ">= .85", five["all"]["value"],
+            five["all"]["value"] >= 0.85, f"interval {five['all']['interval']}")  # fmt: skip
+    if generated and report.get(PEOPLE):
+        rows += _people_targets(generated, report[PEOPLE])
+    return rows
+
+
+def build_scores(report: Mapping[str, object], command: str) -> dict[str, object]:
+    """The committed figures: attribute → accuracy, preservation, identity; and the means.
+
+    Accuracy is that at full strength; preservation and identity (median distance inversion ↔ edit,
+    less is nearer) stand at an editing accuracy of .95, or at full strength where the attribute
+    does not reach it.
+    """
+    scores: dict[str, object] = {}
+    for name in (GENERATED, PEOPLE):
+        if name in report:
+            ours = report[name]["methods"][OURS]
+            table: dict[str, object] = {a: _score(one) for a, one in ours["attributes"].items()}
+            table["means"] = {group: _mean_score(table, mean["attributes"])
+                              for group, mean in ours["means"].items() if mean}  # fmt: skip
+            scores |= table if name == GENERATED else {name: table}
+    scores["command"] = command
+    scores["settings"] = report["settings"]
+    scores["targets"] = report["targets"]
+    for key in ("trials", "likeness"):
+        if report.get(key):
+            scores[key] = report[key]
+    if GENERATED in report:
+        scores["readout"] = report[GENERATED]["readout"]
+        scores["methods"] = {
+            name: _brief(one["means"]["four"])
+            for name, one in report[GENERATED]["methods"].items() if one["means"]["four"]
+        }  # fmt: skip
+    return scores
+
+
+def ships(score: Mapping[str, object]) -> bool:
+    """Whether an attribute is good enough for the page."""
+    kept = score["preservation_full"]
+    return score["accuracy"] >= SHIP_ACCURACY and (kept is None or kept >= SHIP_KEPT)
+
+
+def _score(one: Mapping[str, object]) -> dict[str, object]:
+    place = one["at_level"] if one["reaches_level"] else one["at_full"]
+    kept, full = place.get(KEPT), one["at_full"].get(KEPT)
+    return {
+        "accuracy": one["accuracy"]["value"],
+        "preservation": kept and kept["value"],
+        "identity": place[IDENTITY]["value"],
+        "preservation_full": full and full["value"],
+        "reaches_95": one["reaches_level"],
+    }
+
+
+def _mean_score(table: Mapping[str, dict], names: list[str]) -> dict[str, float]:
+    keys = ("accuracy", "preservation", "identity", "preservation_full")
+    known = {key: [table[name][key] for name in names if table[name][key] is not None]
+             for key in keys}  # fmt: skip
+    return {key: round(float(np.mean(values)), 3) for key, values in known.items() if values}
+
+
+def _brief(mean: Mapping[str, object]) -> dict[str, object]:
+    kept = mean["at_level"].get(KEPT)
+    return {"attributes": mean["attributes"], "accuracy": mean["accuracy"]["value"],
+            "preservation": kept and kept["value"],
+            "identity": mean["at_level"][IDENTITY]["value"],
+            "not_reaching_level": mean["not_reaching_level"]}  # fmt: skip
+
+
+def _people_targets(generated: Mapping, people: Mapping) -> list[dict[str, object]]:
+    rows = []
+    for group in ("four", "all"):
+        here, there = (p["methods"][OURS]["means"][group] for p in (people, generated))
+        if not here or not there:
+            continue
+        pairs = [("accuracy", here["accuracy"], there["accuracy"])]
+        if KEPT in here["at_level"]:
+            pairs.append((KEPT, here["at_level"][KEPT], there["at_level"][KEPT]))
+        for what, mine, its in pairs:
+            gap = round(mine["value"] - its["value"], 3)
+            rows.append({"what": f"{what} on real people, {group}", "target": "within .03",
+                         "value": mine["value"], "met": gap >= -0.03,
+                         "note": f"{gap:+.3f} against generated"})  # fmt: skip
+    return rows
+
+
+def _settings(bench: Workbench) -> dict[str, object]:
+    settings = bench.settings
+    wanted = (*settings.variants,)
+    return {
+        "faces": settings.faces, "people": bench.people, "seed": SEED,
+        "strengths": list(STRENGTHS), "per_target": settings.per_target,
+        "per_person": settings.per_person, "attributes": list(bench.attributes),
+        "edits": count_edits(bench), "methods": bench.method_names(),
+        "missing_variants": [name for name in wanted if bench.method(name) is None],
+        "published": PUBLISHED in bench.method_names(),
+        "judges": {name: JUDGED[name].note for name in bench.models.attributes if name in JUDGED},
+        "tolerances": figures.TOLERANCES,
+    }  # fmt: skip
+
+
+def _trials(bench: Workbench) -> dict[str, dict[str, object]]:
+    results: dict[str, dict[str, object]] = {}
+    for name, method in trials_of(bench):
+        table = _read(bench.trial_path(name, method))
+        results.setdefault(name, {})[method] = _ageing(table) if name == AGE else _five(table)
+    return results
+
+
+def _ageing(table: Mapping[str, np.ndarray]) -> dict[str, object]:
+    aged = ~np.isnan(table["strength"])
+    judged, parsed = table["judged"][aged], table["parsed"][aged]
+    figures_of = {"judged": judged, "parsed": parsed, "either": judged | parsed}
+    return {"faces": len(aged), "aged": int(aged.sum()),
+            **{name: _rate(hits) for name, hits in figures_of.items()}}  # fmt: skip
+
+
+def _five(table: Mapping[str, np.ndarray]) -> dict[str, object]:
+    names = [name for name in FIVE if name in table]
+    together = np.all([table[name] for name in names], axis=0)
+    return {"faces": len(together), "all": _rate(together),
+            **{name: _rate(table[name]) for name in names}}  # fmt: skip
+
+
+def _rate(hits: np.ndarray) -> dict[str, object]:
+    value = round(float(hits.mean()), 3) if len(hits) else None
+    return {"value": value, "interval": metrics.wilson(int(hits.sum()), len(hits))}
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    table = pq.read_table(path)
+    return {name: table[name].to_numpy() for name in table.column_names}

@@ -1,0 +1,242 @@
+"""What an evaluation works with: networks, faces, methods, and the run folder with its files."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from sdflow import weights
+from sdflow.evaluation import directions as linear
+from sdflow.evaluation import likeness, populations, trials
+from sdflow.evaluation.methods import (
+    OURS,
+    DirectionMethod,
+    Method,
+    our_method,
+    variant_method,
+)
+from sdflow.evaluation.populations import GENERATED, PEOPLE, Population
+from sdflow.evaluation.protocol import TARGETS, Task, choose_faces, run_task
+from sdflow.manifest import read_manifest
+from sdflow.models import ModelSet, load_models
+from sdflow.training.bank import shards
+
+PART = 20  # faces of a population that are made at once
+SEEN_BY = (
+    "mobile_stylegan", "encoder", "dlib_identity", "dlib_landmarks", "faceres", "age_gender",
+    "probes",
+)  # fmt: skip
+LINEAR = (linear.LINEAR, linear.PROJECTED)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is evaluated.
+
+    Attributes:
+        faces: generated faces.
+        people: real ones.
+        attributes: to flip with our method; baselines flip those of them that are targets.
+        per_target: faces on which a target attribute is flipped; others are on two thirds.
+        per_person: the same among people.
+        variants: names of other trainings, folders in the cache's ``training/variants``.
+        linear: whether our own linear directions are measured.
+        published: file of published directions, or None.
+        trial: faces for the trials beyond the sweeps, at most.
+        workers: processes.
+    """
+
+    faces: int = 500
+    people: int = 200
+    attributes: tuple[str, ...] = ()
+    per_target: int = 60
+    per_person: int = 30
+    variants: tuple[str, ...] = ()
+    linear: bool = True
+    published: Path | None = None
+    trial: int = 120
+    workers: int = 1
+
+    def share(self, population: str, attribute: str) -> int:
+        """On how many faces an attribute is flipped."""
+        most = self.per_target if population == GENERATED else self.per_person
+        return most if attribute in TARGETS else -(-most * 2 // 3)
+
+
+@dataclass
+class Workbench:
+    """Networks, faces and methods of one process."""
+
+    settings: Settings
+    models: ModelSet = field(default_factory=load_models)
+    _populations: dict[str, Population] = field(default_factory=dict)
+    _methods: dict[str, Method | None] = field(default_factory=dict)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Of the run: named after the weights that make and judge the unedited faces."""
+        manifest = read_manifest()
+        parts = [file.sha256 for name in SEEN_BY for file in manifest[name].files]
+        digest = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+        folder = weights.cache_dir() / "evaluation" / digest
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def bank(self) -> Path:
+        """The training's faces."""
+        return weights.cache_dir() / "training" / "bank"
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """Those to flip."""
+        return self.settings.attributes or self.models.attributes
+
+    @cached_property
+    def people(self) -> int:
+        """How many real people there are, at most as many as asked for."""
+        asked = self.settings.people
+        return len(populations.first_photos(self.bank, asked)) if asked else 0
+
+    def parts(self, name: str) -> list[range]:
+        """The rows of a population, part by part."""
+        size = self.settings.faces if name == GENERATED else self.people
+        return [range(start, min(start + PART, size)) for start in range(0, size, PART)]
+
+    def population(self, name: str) -> Population:
+        """The finished faces."""
+        if name not in self._populations:
+            parts = self.parts(name)
+            self._populations[name] = populations.load_population(
+                self.models, name, parts, self.folder
+            )
+        return self._populations[name]
+
+    def method(self, name: str) -> Method | None:
+        """A method by name; None for a variant that was not trained."""
+        if name not in self._methods:
+            if name == OURS:
+                self._methods[name] = our_method(self.models)
+            elif name in (linear.PUBLISHED, *LINEAR):
+                found = {a: self.direction_path(name, a) for a in self.moved_by(name)}
+                ways = {a: linear.load_direction(p) for a, p in found.items()}
+                self._methods[name] = DirectionMethod(name, ways)
+            else:
+                self._methods[name] = variant_method(self.models, name)
+        return self._methods[name]
+
+    def method_names(self) -> list[str]:
+        """Ours first; variants that were not trained are left out."""
+        settings = self.settings
+        names = [OURS]
+        names += [linear.PUBLISHED] if settings.published else []
+        names += LINEAR if settings.linear else ()
+        return names + [name for name in settings.variants if self.method(name)]
+
+    def moved_by(self, name: str) -> list[str]:
+        """Which attributes a method flips: ours all, the others the targets."""
+        if name == OURS:
+            return list(self.attributes)
+        if name == linear.PUBLISHED:
+            return [a for a in (*TARGETS, "yaw") if a in self.attributes and a in linear.OUTSIDE]
+        return [a for a in TARGETS if a in self.attributes]
+
+    def tasks(self) -> list[Task]:
+        """All sweeps."""
+        tasks = []
+        for name in (GENERATED, PEOPLE):
+            if not self.parts(name):
+                continue
+            verdicts = self.population(name).verdicts
+            for method in self.method_names() if name == GENERATED else [OURS]:
+                for attribute in self.moved_by(method):
+                    most = self.settings.share(name, attribute)
+                    rows, signs = choose_faces(verdicts, attribute, most)
+                    if rows:
+                        tasks.append(Task(name, method, attribute, rows, signs))
+        return tasks
+
+    @cached_property
+    def bank_name(self) -> str:
+        """A short name for the bank's present state."""
+        state = "".join(f"{p.name}{p.stat().st_size}" for kind in ("generated", "balanced")
+                        for p in shards(self.bank, kind))  # fmt: skip
+        return hashlib.sha256(state.encode()).hexdigest()[:8]
+
+    def boundary_path(self, attribute: str) -> Path:
+        """File of a logistic normal."""
+        return self.folder / f"boundary-{attribute}-{self.bank_name}.safetensors"
+
+    def direction_path(self, method: str, attribute: str) -> Path:
+        """File of a direction with its poles."""
+        known = hashlib.sha256(repr((self.models.attributes, linear.REACHES)).encode())
+        name = f"direction-{method}-{attribute}-{self.bank_name}-{known.hexdigest()[:6]}"
+        return self.folder / f"{name}.safetensors"
+
+    @cached_property
+    def bank_codes(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Training codes of one w, and labels, for the linear baselines."""
+        return linear.bank_codes(self.bank, self.models.attributes)
+
+    def make_part(self, name: str, rows: range) -> None:
+        """Stage 1."""
+        populations.make_part(self.models, name, rows, self.folder, self.bank)
+
+    def make_boundary(self, attribute: str) -> None:
+        """Stage 2."""
+        w, labels = self.bank_codes
+        normal, found = linear.fit_boundary(w, labels[:, self.models.attributes.index(attribute)])
+        print(f"boundary of {attribute}: {found}", file=sys.stderr)
+        save_file({"normal": normal}, self.boundary_path(attribute))
+
+    def make_direction(self, method: str, attribute: str) -> None:
+        """Stage 3."""
+        w, labels = self.bank_codes
+        index = self.models.attributes.index(attribute)
+        if method == linear.PUBLISHED:
+            path = self.settings.published
+            normal = way = linear.published_normal(path, attribute, w, labels[:, index])
+        elif method == linear.PROJECTED:
+            paths = [self.boundary_path(name) for name in self.models.attributes]
+            normals = torch.stack([load_file(path)["normal"] for path in paths])
+            normal, way = normals[index], linear.project_out(normals, index)
+        else:
+            normal = way = load_file(self.boundary_path(attribute))["normal"]
+        direction, shares = linear.tune_poles(
+            self.models, attribute, normal, way, w, labels[:, index]
+        )
+        print(f"{method} {attribute}: flipped at {linear.REACHES}: {shares}", file=sys.stderr)
+        linear.save_direction(direction, self.direction_path(method, attribute))
+
+    def sweep(self, task: Task) -> None:
+        """Stage 4."""
+        method, population = self.method(task.method), self.population(task.population)
+        run_task(self.models, method, population, task, self.folder)
+
+    def likeness(self, rows: range) -> None:
+        """Stage 4."""
+        photos = populations.first_photos(self.bank, rows.stop)[rows.start :]
+        codes = self.population(PEOPLE).w[rows.start : rows.stop]
+        likeness.judge_inversions(self.models, photos, codes, self.likeness_path(rows))
+
+    def likeness_path(self, rows: range) -> Path:
+        """File of the likeness of some of the people."""
+        return self.folder / f"likeness-{rows.start:04d}-{rows.stop:04d}.parquet"
+
+    def trial(self, name: str, method: str) -> None:
+        """Stage 4."""
+        trials.TRIALS[name](self.models, self.method(method), self.population(GENERATED),
+                            self.settings.trial, self.trial_path(name, method))  # fmt: skip
+
+    def trial_path(self, name: str, method: str) -> Path:
+        """File of one trial."""
+        settings = self.settings
+        what = f"{self.method(method).key} {settings.faces} {settings.trial}"
+        digest = hashlib.sha256(what.encode()).hexdigest()[:10]
+        return self.folder / f"trial-{name}-{method}-{digest}.parquet"
