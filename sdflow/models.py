@@ -38,6 +38,7 @@ class ModelSet:
         axes: principal axes of W times their standard deviations, (512, 512): ``u @ axes`` is
             an offset of w for u in standard deviations.
         attributes: names of c's entries, in order.
+        shipped: those of them that evaluation found good enough for a slider.
         poles: c at strength −1 and at strength +1, (A, 2).
         gates: share of its change that each attribute gives each layer of w, (A, 18) in 0..1.
         device: where all of them are.
@@ -52,6 +53,7 @@ class ModelSet:
     identity: IdentityNetwork
     axes: torch.Tensor
     attributes: tuple[str, ...]
+    shipped: tuple[str, ...]
     poles: torch.Tensor
     gates: torch.Tensor
     device: torch.device
@@ -73,7 +75,7 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
     tune_allocator()  # for the whole process
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     generator = load_generator(device)
-    estimator, flow, attributes, poles, gates = load_semantics(device)
+    estimator, flow, settings = load_semantics(device)
     return ModelSet(
         name=name,
         generator=generator,
@@ -83,9 +85,10 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
         flow=flow,
         identity=load_identity(device),
         axes=principal_axes(generator),
-        attributes=attributes,
-        poles=poles,
-        gates=gates,
+        attributes=tuple(settings["attributes"]),
+        shipped=tuple(settings["shipped"]),
+        poles=by_attribute(settings, "poles", device),
+        gates=by_attribute(settings, "gates", device),
         device=device,
     )
 
@@ -119,34 +122,34 @@ def load_encoder(device: torch.device | str = "cpu") -> Encoder:
 
 def load_semantics(
     device: torch.device | str = "cpu", folder: Path | None = None
-) -> tuple[Estimator | None, Flow, tuple[str, ...], torch.Tensor, torch.Tensor]:
-    """Our estimator and flow, trained together, and what they say of the attributes.
+) -> tuple[Estimator | None, Flow, dict]:
+    """Our estimator and flow, trained together, and the flow's settings, see `load_flow`.
 
     Args:
         device: where.
         folder: of another training than the one in ``weights/``; it may lack an estimator.
-
-    Returns:
-        estimator, flow, the attributes' names, their poles (A, 2) and gates (A, 18).
     """
-    flow, settings = load_flow(folder, device)
-    attributes = tuple(settings["attributes"])
-    poles = torch.tensor([settings["poles"][name] for name in attributes], device=device)
-    gates = torch.tensor([settings["gates"][name] for name in attributes], device=device)
-    known = folder is None or (folder / "estimator.safetensors").exists()
-    estimator = None
-    if known:
-        state = _state("estimator", folder)[0]
-        estimator = _fill(Estimator(len(attributes)), state, device)
-    return estimator, flow, attributes, poles, gates
+    flow, settings = load_flow(device, folder)
+    if folder is not None and not (folder / "estimator.safetensors").exists():
+        return None, flow, settings
+    state, _ = _state("estimator", folder)
+    return _fill(Estimator(flow.attributes), state, device), flow, settings
 
 
-def load_flow(folder: Path | None = None, device: torch.device | str = "cpu") -> tuple[Flow, dict]:
-    """The flow and its settings: ``attributes``, and for each ``poles`` and ``gates``."""
+def load_flow(
+    device: torch.device | str = "cpu", folder: Path | None = None
+) -> tuple[Flow, dict]:
+    """The flow, and what its file says: ``attributes`` (names of c's entries), ``shipped`` (which
+    of them have a slider), ``poles`` and ``gates`` (name → numbers), ``hidden`` (widths)."""
     state, metadata = _state("flow", folder)
     settings = json.loads(metadata["settings"])
     flow = Flow(len(settings["attributes"]), hidden=settings["hidden"])
     return _fill(flow, state, device), settings
+
+
+def by_attribute(settings: dict, what: str, device: torch.device | str = "cpu") -> torch.Tensor:
+    """``poles`` (A, 2) or ``gates`` (A, 18) out of a flow's settings, in c's order."""
+    return torch.tensor([settings[what][name] for name in settings["attributes"]], device=device)
 
 
 def _state(name: str, folder: Path | None) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -62,7 +62,7 @@ class Editor:
 
     def __init__(self, models: ModelSet | None = None) -> None:
         self.models = models or load_models()
-        self.attributes = tuple(ATTRIBUTES[name] for name in self.models.attributes)
+        self.attributes = tuple(ATTRIBUTES[name] for name in self.models.shipped)
 
     def open(
         self, photo: Photo | Face, face: int = 0, steps: int | None = None,
@@ -85,8 +85,7 @@ class Editor:
         if isinstance(photo, Face):
             return self._check(photo)
         if is_face_file(photo):  # c is kept, z made again: the flow may have been trained further
-            kept = self._check(load_face(photo))
-            w, _, c = self._tensors(kept)
+            w, _, c = self._tensors(kept := self._check(load_face(photo)))
             again = self._decompose(w, {}, c)
             return replace(kept, z=again.z, round_trip_error=again.round_trip_error)
         steps = STEPS if steps is None else steps
@@ -103,8 +102,7 @@ class Editor:
             display, alignment = crop_face(picture, found[face].landmarks, DISPLAY_CROP)
             encoded = encode_crop(display)
         with _timed(seconds, "invert"):
-            tensor = to_tensor(crop, device=self.models.device)  # (1, 3, 256, 256)
-            w = invert(self.models, tensor, steps, on_step)
+            w = invert(self.models, to_tensor(crop, device=self.models.device), steps, on_step)
         opened = self._decompose(w, seconds)
         return replace(opened, alignment=alignment, crop=encoded, faces_found=len(found))
 
@@ -143,20 +141,19 @@ class Editor:
         """
         if size not in (512, 1024):
             raise ValueError(f"Got size {size}. Give 512 or 1024.")
-        names = self.models.attributes
-        given = parse_strengths(strengths, names)
+        given = parse_strengths(strengths, self.models.shipped)
         face = self.open(face)
         w, z, c = self._tensors(face)
-        moved = torch.tensor([[given.get(name, 0.0) for name in names]]).to(c)  # (1, A)
+        moved = torch.tensor([[given.get(n, 0.0) for n in self.models.attributes]]).to(c)  # (1, A)
         seconds: Seconds = {}
         with torch.no_grad(), _timed(seconds, "edit"):
             c_target = target_semantics(c, moved, self.models.poles)
             w_edited = edit(self.models.flow, w, z, c, c_target, self.models.gates, FINE)
         with torch.no_grad(), _timed(seconds, "synthesis"):
             image = to_image(self.models.synthesis(w_edited, size))
-        after = dict(zip(names, c_target[0].tolist(), strict=True))
-        code = w_edited[0].cpu().numpy()
-        return Edited(image, code, face.semantics, after, sum(seconds.values()), seconds)
+        code, *values = (x[0].cpu().numpy() for x in (w_edited, c, c_target))
+        before, after = map(self._shown, values)
+        return Edited(image, code, before, after, sum(seconds.values()), seconds)
 
     def reconstruct(self, face: Face | Photo, size: int = 1024) -> Image.Image:
         """The inversion, as `edit` gives it with every strength at 0."""
@@ -164,7 +161,11 @@ class Editor:
 
     def read(self, face: Face | Photo) -> dict[str, float]:
         """Attribute → value of a face, about 0..1."""
-        return self.open(face).semantics
+        return self._shown(self.open(face).c)
+
+    def _shown(self, c: np.ndarray) -> dict[str, float]:
+        read = dict(zip(self.models.attributes, c.tolist(), strict=True))
+        return {row.name: read[row.name] for row in self.attributes}
 
     def _decompose(self, w: torch.Tensor, seconds: Seconds, c: torch.Tensor | None = None) -> Face:
         """The Face of w (1, 18, 512); c, unless known, is read off the picture of w. Not off the

@@ -70,9 +70,9 @@ def test_endpoints_are_named_and_typed(client: Client, editor: Editor) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     assert set(endpoints) == {"/invert", "/random", "/edit", "/list_attributes"}
     parameters = {row["parameter_name"]: row for row in endpoints["/edit"]["parameters"]}
-    assert list(parameters) == ["token", "face_file", *editor.models.attributes]
+    assert list(parameters) == ["token", "face_file", *editor.models.shipped]
     assert all(row["parameter_has_default"] for row in parameters.values())
-    for name in editor.models.attributes:
+    for name in editor.models.shipped:
         assert parameters[name]["parameter_default"] == 0
         assert parameters[name]["python_type"]["type"] == "float"
     names = [row["parameter_name"] for row in endpoints["/invert"]["parameters"]]
@@ -81,7 +81,7 @@ def test_endpoints_are_named_and_typed(client: Client, editor: Editor) -> None:
 
 def test_list_attributes(client: Client, editor: Editor) -> None:
     listed = client.predict(api_name="/list_attributes")
-    assert [row["name"] for row in listed] == list(editor.models.attributes)
+    assert [row["name"] for row in listed] == list(editor.models.shipped)
     assert all(row["negative"] and row["positive"] and row["label"] for row in listed)
 
 

@@ -33,7 +33,7 @@ def test_the_package_offers_it() -> None:
 
 
 def test_attributes_are_rows_of_the_table(editor: Editor) -> None:
-    assert tuple(row.name for row in editor.attributes) == editor.models.attributes
+    assert tuple(row.name for row in editor.attributes) == editor.models.shipped
     assert all(ATTRIBUTES[row.name] is row for row in editor.attributes)
 
 

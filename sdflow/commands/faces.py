@@ -116,7 +116,7 @@ def invert_photo(
     editor, load = _load(photo, {})
     opened = editor.open(photo, face, steps, on_step=_show_step)
     report = _report(_settings(photo, face, steps), opened, load)
-    report |= {"before": opened.semantics}
+    report |= {"before": editor.read(opened)}
     if preview is not None:
         saved = _save(editor.edit(opened, {}), preview, report)
         report |= {"preview": saved["output"], "preview_size": saved["output_size"]}
@@ -154,13 +154,13 @@ def sweep_photo(
 
     opened = editor.open(photo, face, refine, on_step=_show_step)
     start = time.perf_counter()
-    names = tuple(asked) or editor.models.attributes
+    names = tuple(asked) or editor.models.shipped
     values = [round(2 * i / (strengths - 1) - 1, 3) + 0.0 for i in range(strengths)]
     sheet = media.sweep_sheet(editor, opened, names, values)
     settings = _settings(photo, face, refine) | {"strengths": values}
     report = _report(settings, opened, load)
     report["seconds_per_step"]["sweep"] = time.perf_counter() - start
-    report |= {"attributes": list(names), "before": opened.semantics}
+    report |= {"attributes": list(names), "before": editor.read(opened)}
     written = images.save(sheet, output)
     return report | {
         "output": str(output), "output_size": list(sheet.size), "output_bytes": written
@@ -220,7 +220,7 @@ def _load(photo: Path | None, strengths: dict[str, float]) -> tuple[Editor, floa
     from sdflow.pipeline import Editor
 
     editor = Editor()
-    parse_strengths(strengths, editor.models.attributes)
+    parse_strengths(strengths, editor.models.shipped)
     return editor, time.perf_counter() - start
 
 

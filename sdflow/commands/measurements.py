@@ -80,9 +80,9 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
 
     count("--faces", 500, "generated faces, 0 for none")
     count("--people", 200, "held-out people of the bank, 0 for none")
-    count("--per-attribute", 60, "faces on which a target attribute is flipped; others: 2/3")
-    count("--per-attribute-people", 30, "the same among the people")
-    count("--trial", 120, "faces for the trials of age and of five attributes at once")
+    count("--per-attribute", 60, "faces on which a target attribute is flipped; others: half")
+    count("--per-attribute-people", 24, "the same among the people")
+    count("--trial", 100, "faces for the trials of age and of five attributes at once")
     count("--workers", 1, "processes; each takes one core and some 2 GB")
     parser.add_argument("--attributes", nargs="+", metavar="NAME", help="to flip; default all")
     parser.add_argument(

@@ -11,8 +11,10 @@ from sdflow.evaluation import metrics
 from sdflow.evaluation.judges import JUDGED
 from sdflow.evaluation.protocol import IDENTITY, PHOTO, READ, STRENGTHS, Sweep
 
-# One standard deviation of the judge's error, in the judge's unit: see `metrics.changed`.
-TOLERANCES = {"yaw": 1.6}
+# Continuous attributes, and one standard deviation of the judge's residual against the teacher, in
+# the judge's unit, on 1481 faces of the bank (r .98, .91, .57, .67, .69): see `metrics.changed`.
+# The teacher's own error is in it too, so it is generous for the weak three.
+TOLERANCES = {"yaw": 2.4, "pitch": 3.3, "wide_face": 0.018, "open_eyes": 0.048, "full_lips": 0.054}
 ACCURACY, MEAN_IDENTITY = "accuracy", "identity_mean"
 KEPT, STRICT = "preservation", "preservation_strict"
 Curves = dict[str, np.ndarray]  # name → (R, S), see `metrics`

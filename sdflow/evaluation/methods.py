@@ -14,7 +14,7 @@ from sdflow import weights
 from sdflow.edit import edit, target_semantics
 from sdflow.evaluation.populations import Face, render
 from sdflow.manifest import find_entry
-from sdflow.models import ModelSet, load_semantics
+from sdflow.models import ModelSet, by_attribute, load_semantics
 from sdflow.networks.cnf import FINE, Flow
 
 Strengths = Mapping[str, float]  # attribute → −1..1
@@ -45,7 +45,7 @@ class FlowMethod:
     Args:
         name: see `Method`.
         key: see `Method`.
-        flow, attributes, poles, gates: as `load_semantics` gives them.
+        flow, attributes, poles, gates: as a `ModelSet` has them.
         read: face → c (1, A).
     """
 
@@ -127,7 +127,9 @@ def variant_method(models: ModelSet, name: str) -> FlowMethod | None:
     folder = weights.cache_dir() / "training" / "variants" / name
     if not (folder / "flow.safetensors").exists():
         return None
-    estimator, flow, attributes, poles, gates = load_semantics(models.device, folder)
+    estimator, flow, settings = load_semantics(models.device, folder)
+    poles, gates = (by_attribute(settings, what, models.device) for what in ("poles", "gates"))
+    attributes = tuple(settings["attributes"])
     files = sorted(folder.glob("*.safetensors"))
     key = _digest(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
     read = _reader(estimator, models) if estimator else _labeller(models, attributes)

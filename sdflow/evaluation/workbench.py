@@ -43,7 +43,7 @@ class Settings:
         faces: generated faces.
         people: real ones.
         attributes: to flip with our method; baselines flip those of them that are targets.
-        per_target: faces on which a target attribute is flipped; others are on two thirds.
+        per_target: faces on which a target attribute is flipped; others are on half as many.
         per_person: the same among people.
         variants: names of other trainings, folders in the cache's ``training/variants``.
         linear: whether our own linear directions are measured.
@@ -56,17 +56,17 @@ class Settings:
     people: int = 200
     attributes: tuple[str, ...] = ()
     per_target: int = 60
-    per_person: int = 30
+    per_person: int = 24
     variants: tuple[str, ...] = ()
     linear: bool = True
     published: Path | None = None
-    trial: int = 120
+    trial: int = 100
     workers: int = 1
 
     def share(self, population: str, attribute: str) -> int:
         """On how many faces an attribute is flipped."""
         most = self.per_target if population == GENERATED else self.per_person
-        return most if attribute in TARGETS else -(-most * 2 // 3)
+        return most if attribute in TARGETS else -(-most // 2)
 
 
 @dataclass
@@ -145,7 +145,8 @@ class Workbench:
             return list(self.attributes)
         if name == linear.PUBLISHED:
             return [a for a in (*TARGETS, "yaw") if a in self.attributes and a in linear.OUTSIDE]
-        return [a for a in TARGETS if a in self.attributes]
+        known = self.attributes if name in LINEAR else self.method(name).attributes
+        return [a for a in TARGETS if a in self.attributes and a in known]
 
     def tasks(self) -> list[Task]:
         """All sweeps."""

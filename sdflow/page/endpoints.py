@@ -21,7 +21,7 @@ def add_endpoints(service: Service) -> None:
         face = opened.face
         about = {
             "faces_found": face.faces_found,
-            "attributes": face.semantics,
+            "attributes": service.editor.read(face),
             "seed": face.seed,
             "round_trip_error": face.round_trip_error,
             "seconds_per_step": dict(face.seconds_per_step),

@@ -91,7 +91,7 @@ class Service:
         Raises:
             WeightsError: the flow's file is missing or damaged.
         """
-        names = json.loads(weights.metadata("flow")["settings"])["attributes"]
+        names = json.loads(weights.metadata("flow")["settings"])["shipped"]
         return tuple(ATTRIBUTES[name] for name in names)
 
     @property

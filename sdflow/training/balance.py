@@ -67,7 +67,7 @@ def edited_sampler(
         folder: the bank; its labelled ``generated`` and ``balanced`` shards are read.
         draft: folder of the variant that holds the flow.
     """
-    flow, settings = load_flow(draft)
+    flow, settings = load_flow(folder=draft)
     sources = labelled_shards(folder, "generated") + labelled_shards(folder, "balanced")
     codes = read_arrays(sources, ("w",))["w"]
     labels = read_labels(sources, tuple(settings["attributes"])).nan_to_num(0.5)

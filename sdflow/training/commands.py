@@ -84,6 +84,7 @@ def train_semantics_and_export(args: argparse.Namespace) -> Report:
     )  # fmt: skip
     settings = {
         "attributes": tuple(ATTRIBUTES),
+        "shipped": tuple(ATTRIBUTES),  # until `train ship` has read the scores
         "poles": {name: attribute.poles for name, attribute in ATTRIBUTES.items()},
         "gates": {name: [round(share, 3) for share in row.tolist()]
                   for name, row in zip(ATTRIBUTES, trained.gates, strict=True)},

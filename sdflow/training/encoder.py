@@ -111,7 +111,6 @@ def train_encoder(
         weight_decay=1e-4,
     )
     encoder.to(device, memory_format=torch.channels_last)
-    encoder, optimiser = accelerator.prepare(encoder, optimiser)
     run(accelerator, folder / "latent", [encoder], optimiser,
         lambda k, rng: latent_loss(rng), latent_steps, seed)  # fmt: skip
 
@@ -124,4 +123,4 @@ def train_encoder(
         return latent + image, first | second
 
     run(accelerator, folder / "image", [encoder], optimiser, both, image_steps, seed + 1, 50)
-    return accelerator.unwrap_model(encoder)
+    return encoder

@@ -65,8 +65,10 @@ def labelled_shards(folder: Path, kind: str) -> list[Path]:
 
 
 def write_index(folder: Path) -> Path:
-    """Joins the shards' labels to ``index.parquet``: shard, row, measures, values."""
-    tables = [pq.read_table(path) for path in sorted(folder.glob("*.labels.parquet"))]
+    """Joins the shards' labels to ``index.parquet``: shard, row, measures."""
+    columns = ["shard", "row", *(name for measures in MEASURES.values() for name in measures)]
+    found = sorted(folder.glob("*.labels.parquet"))
+    tables = [pq.read_table(path, columns=columns) for path in found]
     path = folder / "index.parquet"
     pq.write_table(pa.concat_tables(tables), path)
     return path

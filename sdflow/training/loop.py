@@ -36,7 +36,7 @@ def run(
     one sees.
 
     Args:
-        accelerator: modules and optimiser are already prepared by it.
+        accelerator: prepares modules and optimiser in place.
         folder: where checkpoints and ``log.jsonl`` lie.
         modules: trained modules, whose gradients are clipped.
         optimiser: its learning rates are the peak of the schedule.
@@ -46,6 +46,8 @@ def run(
         save_every: steps between checkpoints.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    accelerator.free_memory()  # a checkpoint holds this stage alone, whatever came before it
+    accelerator.prepare(*modules, optimiser)
     state = folder / "checkpoint"
     done = 0
     if (state / "done.json").exists():

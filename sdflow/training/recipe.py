@@ -25,8 +25,8 @@ class Recipe:
     nll: float = 1.0
     mi: float = 30.0
     reg: float = 0.5
-    identity: float = 0.5
-    gates: float = 0.02
+    identity: float = 0.3
+    gates: float = 0.1
     gated: bool = True
     labels: bool = False
     joint: bool = True

@@ -123,7 +123,6 @@ def train_semantics(
         seed: of every draw.
         precision: Accelerate's, for the estimator's convolutions.
     """
-    torch.manual_seed(seed)
     tune_allocator()
     accelerator = Accelerator(mixed_precision=precision)
     faces = LabelledFaces(bank_folder, attributes, crops=recipe.joint)
@@ -137,9 +136,8 @@ def train_semantics(
     if recipe.joint:
         train_jointly(accelerator, faces, estimator, flow, gates, folder / name, recipe,
                       joint_steps, batch, rendered, learning_rate, seed)  # fmt: skip
-        estimator = accelerator.unwrap_model(estimator)
     shares = gates().detach() if recipe.gated else torch.ones_like(gates())
-    return Trained(estimator, accelerator.unwrap_model(flow), shares.cpu())
+    return Trained(estimator, flow, shares.cpu())
 
 
 def train_estimator(
@@ -147,6 +145,7 @@ def train_estimator(
     learning_rate: float, seed: int,
 ) -> Estimator:  # fmt: skip
     """First stage: the estimator learns the teachers' labels."""
+    torch.manual_seed(seed)
     estimator = Estimator(len(faces.attributes))
     state = load_identity().trunk.state_dict()
     kept = estimator.trunk.state_dict().keys()
@@ -159,7 +158,6 @@ def train_estimator(
         return kd, {"kd": kd.item()}
 
     optimiser = torch.optim.AdamW(estimator.parameters(), learning_rate, weight_decay=1e-4)
-    estimator, optimiser = accelerator.prepare(estimator, optimiser)
     run(accelerator, folder / "estimator", [estimator], optimiser, step, steps, seed)
     return estimator
 
@@ -169,6 +167,7 @@ def warm_up(
     tokens: int, learning_rate: float, seed: int,
 ) -> Flow:  # fmt: skip
     """Second stage: the flow learns codes of one w, mi read off the edited code."""
+    torch.manual_seed(seed)
     device = accelerator.device
     codes, labels = faces.single.to(device), faces.single_labels.to(device)
     flow = Flow(len(faces.attributes), solver=SOLVER).to(device)
@@ -198,7 +197,6 @@ def warm_up(
         return loss, figures
 
     optimiser = torch.optim.Adam(flow.parameters(), learning_rate)
-    flow, optimiser = accelerator.prepare(flow, optimiser)
     run(accelerator, folder / "warm_up", [flow], optimiser, step, steps, seed + 1)
     return flow
 
@@ -259,7 +257,6 @@ def train_jointly(
         {"params": flow.parameters(), "lr": learning_rate / 3},
         {"params": gates.parameters(), "lr": GATE_RATE},
     ])
-    gates, optimiser = accelerator.prepare(gates, optimiser)
     run(accelerator, folder / "joint", [estimator, flow, gates], optimiser, step, steps, seed + 2,
         save_every=50)  # fmt: skip
 

@@ -103,6 +103,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workbench:
     published = np.zeros((3, 512), np.float32)
     published[0, 3], published[1, [2, 0]], published[2, 4] = 1, (-0.9, 0.45), 1
     np.savez(tmp_path / "published.npz", smile=published[0], age=published[1], pose=published[2])
+    monkeypatch.setattr(directions, "RIDGES", (1e-2,))
+    monkeypatch.setattr(directions, "FOLDS", 2)
     settings = Settings(
         faces=60, people=0, per_target=20, trial=10, published=tmp_path / "published.npz"
     )
