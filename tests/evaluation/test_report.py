@@ -1,0 +1,71 @@
+"""The report of a made-up run: figures, scores, Markdown, pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sdflow.evaluation import evaluate as command
+from sdflow.evaluation.report import ships
+from sdflow.evaluation.workbench import Workbench
+
+from .conftest import NAMES
+
+
+@pytest.fixture
+def output(bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(command, "Workbench", lambda settings: bench)
+    folder = tmp_path / "out"
+    command.evaluate(bench.settings, folder, "python -m sdflow evaluate --faces 60")
+    return folder
+
+
+def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
+    scores = json.loads((output / "scores.json").read_text())
+    assert list(scores)[: len(NAMES) + 1] == [*NAMES, "means"]
+    for name in NAMES:
+        assert scores[name]["accuracy"] == 1 and scores[name]["identity"] > 0
+    assert scores["young"]["preservation_full"] < scores["smiling"]["preservation_full"] == 1
+    four = [scores[name]["preservation"] for name in NAMES[:4]]
+    assert scores["means"]["four"]["preservation"] == pytest.approx(sum(four) / 4, abs=2e-3)
+    assert ships(scores["gender"]) and not ships(scores["gender"] | {"accuracy": 0.8})
+
+    report = json.loads((output / "report.json").read_text())
+    generated = report["generated"]
+    assert set(generated["methods"]) == {"ours", "published", "linear", "projected"}
+    assert set(generated["methods"]["published"]["attributes"]) == {"young", "smiling", "yaw"}
+    young = generated["methods"]["ours"]["attributes"]["young"]
+    assert young["changed"]["eyeglasses"] > 0 and young["spearman"] == 1
+    assert [level["level"] for level in young["levels"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+    against = generated["comparisons"]["projected"]["young"]["preservation"]
+    assert against["ours"] < against["other"]
+    assert against["difference"]["value"] == pytest.approx(
+        against["ours"] - against["other"], abs=2e-3
+    )
+    assert generated["readout"]["gender"] == {"before": 1.0, "after": 1.0}
+    assert report["trials"]["age"]["ours"]["either"]["value"] > 0.01
+    met = {row["what"]: row["met"] for row in report["targets"]}
+    assert met["editing accuracy at full strength, four"] is True
+    assert met["glasses gained by 20 years"] is False
+
+    text = (output / "report.md").read_text()
+    assert "| young |" in text and "`python -m sdflow evaluate --faces 60`" in text
+    for name in ("methods", "matrix", "strengths"):
+        picture = output / f"generated-{name}.png"
+        assert 5_000 < picture.stat().st_size < 100_000
+    assert (output / "generated-sheet-0.jpg").stat().st_size > 2_000
+
+
+def test_a_variant_that_is_not_there_is_named(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sdflow.evaluation.workbench import Settings
+
+    settings = Settings(faces=20, people=0, attributes=("gender",), per_target=4, trial=0,
+                        linear=False, variants=("no_mi",))  # fmt: skip
+    lonely = Workbench(settings, bench.models)
+    monkeypatch.setattr(command, "Workbench", lambda settings: lonely)
+    command.evaluate(settings, tmp_path / "out", "evaluate")
+    assert "variant no_mi was not trained" in (tmp_path / "out" / "report.md").read_text()
