@@ -4,8 +4,13 @@
     python -m sdflow train labels                               # the teachers
     python -m sdflow train bank --balanced 800                  # rare faces, found by the labels
     python -m sdflow train labels
+    python -m sdflow train semantics --variant draft            # a first flow …
+    python -m sdflow train bank --edited 4000                   # … makes rarer ones
+    python -m sdflow train labels
     python -m sdflow train encoder
     python -m sdflow train semantics
+    python -m sdflow evaluate -o evaluation
+    python -m sdflow train ship                                 # sliders for what is good enough
 
 Each goes on where it was stopped; `--worker I --workers N` shares bank and labels among processes.
 """
@@ -13,6 +18,7 @@ Each goes on where it was stopped; `--worker I --workers N` shares bank and labe
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,14 +28,18 @@ import torch
 from sdflow import weights
 from sdflow.attributes import ATTRIBUTES
 from sdflow.commands import Report
-from sdflow.models import load_generator
+from sdflow.manifest import manifest_path
+from sdflow.models import load_flow, load_generator
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.training import bank, labels
 from sdflow.training.balance import balanced_sampler, edited_sampler
 from sdflow.training.encoder import train_encoder
 from sdflow.training.export import export, store
+from sdflow.training.probes import write_probes
 from sdflow.training.recipe import RECIPES
 from sdflow.training.sdflow import train_semantics
+
+SHIP_ACCURACY, SHIP_PRESERVATION = 0.85, 0.93  # what an attribute needs to have a slider
 
 
 def train_bank(args: argparse.Namespace) -> Report:
@@ -62,6 +72,11 @@ def train_labels(args: argparse.Namespace) -> Report:
     """Labels every shard that has no labels yet and writes the index."""
     labels.label_shards(args.folder / "bank", args.worker, args.workers)
     return {"index": str(labels.write_index(args.folder / "bank"))}
+
+
+def train_probes(args: argparse.Namespace) -> Report:
+    """Fits the beard's teacher and the judges' probes and stores them under ``weights/``."""
+    return write_probes(args.folder / "bank", args.hand_labels)
 
 
 def train_encoder_and_export(args: argparse.Namespace) -> Report:
@@ -98,6 +113,25 @@ def train_semantics_and_export(args: argparse.Namespace) -> Report:
     return {"files": [str(path) for path in files]}
 
 
+def ship(args: argparse.Namespace) -> Report:
+    """Writes into the flow's file which attributes have a slider, and the table's poles."""
+    scores = json.loads(args.scores.read_text())
+    flow, settings = load_flow()
+    shipped = [name for name in settings["attributes"] if name in good_enough(scores)]
+    poles = {name: ATTRIBUTES[name].poles for name in settings["attributes"]}
+    export("flow", flow, settings | {"shipped": shipped, "poles": poles})
+    return {"shipped": shipped, "dropped": sorted({*settings["attributes"]} - {*shipped})}
+
+
+def good_enough(scores: dict) -> set[str]:
+    """The attributes whose scores, as `evaluate` writes them, earn a slider."""
+    return {
+        name for name, found in scores.items()
+        if name in ATTRIBUTES and found["accuracy"] >= SHIP_ACCURACY
+        and found["preservation"] >= SHIP_PRESERVATION
+    }  # fmt: skip
+
+
 def add_parser(verbs: argparse._SubParsersAction) -> None:
     """Adds the verbs to the group's parsers."""
 
@@ -122,6 +156,12 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     })  # fmt: skip
     parser.add_argument("--photos", type=Path, help="folder of lfw-dev: pPPPP_N.jpg")
     add("labels", train_labels, "label the bank with the teachers", sharing)
+    parser = add("probes", train_probes, "fit linear probes: the beard's teacher, judges", {})
+    parser.add_argument("--hand-labels", type=Path, required=True,
+                        help="npz, faces labelled by eye: w, beard, glasses")  # fmt: skip
+    parser = add("ship", ship, "give sliders to the attributes that evaluation found good", {})
+    parser.add_argument("--scores", type=Path, default=manifest_path().parent / "scores.json",
+                        help="written by evaluate; default: %(default)s")  # fmt: skip
     shared = {"batch": (32, "crops a step"), "rendered": (4, "rendered faces a step")}
     for name, run, text, stages in (
         ("encoder", train_encoder_and_export, "train the encoder, image to w", {

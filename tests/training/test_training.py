@@ -22,6 +22,7 @@ from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.mobile_stylegan import MobileStyleGAN
 from sdflow.training import bank, labels
 from sdflow.training.balance import balanced_sampler, edited_sampler
+from sdflow.training.commands import good_enough
 from sdflow.training.degrade import degrade
 from sdflow.training.encoder import train_encoder
 from sdflow.training.export import store
@@ -191,3 +192,13 @@ def test_semantics_train(folder: Path, tmp_path: Path, name: str) -> None:
     assert ("mi" in joint) == (recipe.mi > 0) and {"kd", "nll", "reg"} <= joint.keys()
     moved = trained.gates != torch.tensor(GATE_START).sigmoid()
     assert bool(moved.any()) == (name == "ours")  # the gates learn, from mi alone
+
+
+def test_sliders_are_earned() -> None:
+    scores = {
+        "smiling": {"accuracy": 0.85, "preservation": 0.93},
+        "hat": {"accuracy": 0.84, "preservation": 0.99},
+        "bald": {"accuracy": 0.99, "preservation": 0.92},
+        "means": {"four": {"accuracy": 1.0, "preservation": 1.0}},
+    }
+    assert good_enough(scores) == {"smiling"}
