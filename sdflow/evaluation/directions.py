@@ -27,7 +27,7 @@ from sdflow.training.probes import auc
 
 PUBLISHED, LINEAR, PROJECTED = "published", "linear", "projected"
 OUTSIDE = {"smiling": "smile", "young": "age", "yaw": "pose"}  # names in e4e-directions.npz
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 3
 REACHES = (1.5, 2.5, 3.5, 5.0, 7.0)  # standard deviations of the bank's scores, from their mean
 TUNED_ON = 10  # faces a side

@@ -9,6 +9,7 @@ from pathlib import Path
 from sdflow.evaluation import plots
 from sdflow.evaluation.methods import OURS
 from sdflow.evaluation.populations import GENERATED, PEOPLE
+from sdflow.evaluation.protocol import TARGETS
 from sdflow.evaluation.report import build_report, build_scores, gather
 from sdflow.evaluation.stages import count_edits, run_stages
 from sdflow.evaluation.tables import markdown
@@ -55,6 +56,9 @@ def _draw(bench: Workbench, report: dict[str, object], output: Path) -> None:
         ours = methods[OURS]["attributes"]
         if len(methods) > 1:
             plots.plot_methods(methods, output / f"{name}-methods.png")
+            shared = [a for a in TARGETS if a in ours]
+            if shared:
+                plots.plot_each(methods, shared, output / f"{name}-methods-each.png")
         plots.plot_matrix(ours, output / f"{name}-matrix.png")
         plots.plot_strengths(ours, output / f"{name}-strengths.png")
         population = bench.population(name)
@@ -62,6 +66,10 @@ def _draw(bench: Workbench, report: dict[str, object], output: Path) -> None:
             face = population.face(row)
             sheet = plots.draw_sheet(bench.models, bench.method(OURS), face, bench.attributes)
             sheet.save(output / f"{name}-sheet-{row}.jpg", quality=85)
+            pairs = [a for a in TARGETS if a in bench.attributes]
+            if len(pairs) > 1:
+                sheet = plots.draw_pairs(bench.models, bench.method(OURS), face, pairs)
+                sheet.save(output / f"{name}-pairs-{row}.jpg", quality=85)
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:

@@ -41,7 +41,11 @@ class Flips:
 
 
 def measure_flips(
-    sweep: Sweep, attribute: str, attributes: Sequence[str], weights: np.ndarray
+    sweep: Sweep,
+    attribute: str,
+    attributes: Sequence[str],
+    shipped: Sequence[str],
+    weights: np.ndarray,
 ) -> Flips:
     """Curves of one sweep.
 
@@ -49,11 +53,11 @@ def measure_flips(
         sweep: of the attribute.
         attribute: that was flipped.
         attributes: all that should be looked at; those without a judge are left out.
+        shipped: those that should be kept: preservation is the mean over them.
         weights: of all faces of the population, (R, N).
     """
     weights = weights[:, sweep.rows]
-    touched = {}
-    strict = {}
+    touched, strict = {}, {}
     for other in attributes:
         if other != attribute and other in JUDGED:
             sides = sweep.sides(other)
@@ -65,9 +69,9 @@ def measure_flips(
         IDENTITY: metrics.weighted_median(sweep.measures[IDENTITY], weights),
         MEAN_IDENTITY: metrics.weighted_mean(sweep.measures[IDENTITY], weights),
     }
-    if touched:
+    if kept_ones := [other for other in touched if other in shipped]:
         for name, group in ((KEPT, touched), (STRICT, strict)):
-            kept = 1 - np.mean([_floats(one) for one in group.values()], axis=0)  # (F, S)
+            kept = 1 - np.mean([_floats(group[other]) for other in kept_ones], axis=0)  # (F, S)
             curves[name] = metrics.weighted_mean(kept, weights)
     if PHOTO in sweep.measures:
         curves[PHOTO] = metrics.weighted_median(sweep.measures[PHOTO], weights)

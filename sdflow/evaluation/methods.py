@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from sdflow import weights
 from sdflow.edit import edit, target_semantics
 from sdflow.evaluation.populations import Face, render
-from sdflow.manifest import find_entry
 from sdflow.models import ModelSet, by_attribute, load_semantics
 from sdflow.networks.cnf import FINE, Flow
 
@@ -111,8 +110,8 @@ class DirectionMethod:
 
 def our_method(models: ModelSet) -> FlowMethod:
     """The loaded model set's own edits."""
-    entries = ("mobile_stylegan", "estimator", "flow")
-    key = _digest("".join(f.sha256 for name in entries for f in find_entry(name).files).encode())
+    moved = {"poles": models.poles, "gates": models.gates}
+    key = hash_tensors(models.flow.state_dict() | models.estimator.state_dict() | moved)
     return FlowMethod(
         OURS, key, models.flow, models.attributes, models.poles, models.gates,
         _reader(models.estimator, models),
@@ -130,15 +129,16 @@ def variant_method(models: ModelSet, name: str) -> FlowMethod | None:
     estimator, flow, settings = load_semantics(models.device, folder)
     poles, gates = (by_attribute(settings, what, models.device) for what in ("poles", "gates"))
     attributes = tuple(settings["attributes"])
-    files = sorted(folder.glob("*.safetensors"))
-    key = _digest(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
+    state = estimator.state_dict() if estimator else {}
+    key = hash_tensors(flow.state_dict() | state | {"poles": poles, "gates": gates})
     read = _reader(estimator, models) if estimator else _labeller(models, attributes)
     return FlowMethod(name, key, flow, attributes, poles, gates, read)
 
 
 def hash_tensors(tensors: Mapping[object, Tensor]) -> str:
     """A short name for the values of named tensors."""
-    return _digest(b"".join(t.contiguous().float().numpy().tobytes() for t in tensors.values()))
+    data = b"".join(t.cpu().contiguous().float().numpy().tobytes() for t in tensors.values())
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def _reader(estimator: nn.Module, models: ModelSet) -> Callable[[Face], Tensor]:
@@ -163,7 +163,3 @@ def _labeller(models: ModelSet, attributes: tuple[str, ...]) -> Callable[[Face],
         return known[place]
 
     return read
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]

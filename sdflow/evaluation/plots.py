@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from itertools import combinations, product
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +20,7 @@ from PIL import Image
 from sdflow.attributes import ATTRIBUTES
 from sdflow.evaluation.figures import ACCURACY, KEPT
 from sdflow.evaluation.methods import OURS, Method
+from sdflow.evaluation.metrics import LEVEL
 from sdflow.evaluation.populations import Face, render
 from sdflow.evaluation.protocol import IDENTITY
 from sdflow.images import to_image
@@ -33,7 +36,7 @@ LABELS = {
 GRID, INK = "#e5e7eb", "#374151"
 SHEET_STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 CELL = 128  # pixels of a contact sheet's pictures
-DPI = 110
+DPI, SHADES = 110, 96  # of a plot; few colours make a small file
 
 
 def plot_methods(methods: Mapping[str, Mapping], path: Path) -> None:
@@ -58,12 +61,49 @@ def plot_methods(methods: Mapping[str, Mapping], path: Path) -> None:
                 ends.append((x[-1], y[-1], _label(method) + (f" ({few} of 4)" if few < 4 else ""),
                              colour))  # fmt: skip
         _label_ends(ax, ends)
-        ax.axvline(0.95, color=GRID, lw=1.2, ls="--", zorder=0)
+        ax.axvline(LEVEL, color=GRID, lw=1.2, ls="--", zorder=0)
         _style(ax, "editing accuracy", name, right=1.34)
         if key == IDENTITY:
             ax.invert_yaxis()  # up is better, as on the left
     figure.suptitle("Eyeglasses, gender, age, smile: mean over growing strengths", color=INK)
     _save(figure, path)
+
+
+def plot_each(methods: Mapping[str, Mapping], names: Sequence[str], path: Path) -> None:
+    """As `plot_methods`, a column an attribute.
+
+    Args:
+        methods: the report's ``methods`` of one population.
+        names: of the attributes.
+        path: PNG file.
+    """
+    keys = ((KEPT, "others kept"), (IDENTITY, "distance (faceres)"))
+    figure, axes = plt.subplots(
+        2, len(names), figsize=(2.9 * len(names) + 0.6, 5.4), sharey="row", squeeze=False
+    )
+    lines = {}
+    for (i, (key, label)), (j, name) in product(enumerate(keys), enumerate(names)):
+        ax = axes[i, j]
+        for method, one in methods.items():
+            curves = one["attributes"].get(name, {}).get("curves", {})
+            if key in curves:
+                (line,) = ax.plot(
+                    curves[ACCURACY], curves[key], "o-", color=COLOURS.get(method, OTHER),
+                    lw=2.2 if method == OURS else 1.4, ms=3, zorder=3 if method == OURS else 2,
+                )  # fmt: skip
+                lines[method] = line
+        ax.axvline(LEVEL, color=GRID, lw=1.2, ls="--", zorder=0)
+        _style(ax, "editing accuracy" if i else "", label if j == 0 else "")
+        ax.set_xlim(-0.03, 1.03)
+        if i == 0:
+            ax.set_title(_title(name), fontsize=10, color=INK)
+    axes[1, 0].invert_yaxis()  # up is better, as above; the row shares the axis
+    figure.legend(
+        lines.values(), [_label(method) for method in lines], loc="upper center",
+        ncols=len(lines), frameon=False, labelcolor=INK,
+    )  # fmt: skip
+    figure.tight_layout(rect=(0, 0, 1, 0.94))
+    _save(figure, path, tight=False)
 
 
 def plot_matrix(attributes: Mapping[str, Mapping], path: Path) -> None:
@@ -148,6 +188,18 @@ def draw_sheet(models: ModelSet, method: Method, face: Face, names: Sequence[str
     return contact_sheet(rows, labels, [f"{s:+g}" if s else "0" for s in SHEET_STRENGTHS], CELL)
 
 
+def draw_pairs(models: ModelSet, method: Method, face: Face, names: Sequence[str]) -> Image.Image:
+    """Contact sheet of one face: a row a pair of attributes, both moved whole in a column."""
+    ends = ((-1.0, -1.0), (-1.0, 1.0), (0.0, 0.0), (1.0, -1.0), (1.0, 1.0))
+    rows, labels = [], []
+    for first, second in combinations(names, 2):
+        moved = [{first: a, second: b} for a, b in ends]
+        images = render(models, method.edit(face, moved))
+        rows.append([to_image(image[None]) for image in images])
+        labels.append(f"{_title(first)},\n{_title(second)}")
+    return contact_sheet(rows, labels, [f"{a:+g}, {b:+g}" if a else "0" for a, b in ends], CELL)
+
+
 def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     """Writes each line's name beside its end, moved apart where two would touch."""
     if not ends:
@@ -187,5 +239,8 @@ def _title(attribute: str) -> str:
 
 
 def _save(figure: Figure, path: Path, tight: bool = True) -> None:
-    figure.savefig(path, dpi=DPI, bbox_inches="tight" if tight else None)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DPI, bbox_inches="tight" if tight else None)
     plt.close(figure)
+    picture = Image.open(buffer).convert("RGB")
+    picture.quantize(SHADES, dither=Image.Dither.NONE).save(path, optimize=True)

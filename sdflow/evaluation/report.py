@@ -39,8 +39,9 @@ def gather(bench: Workbench) -> dict[str, dict[str, dict[str, Flips]]]:
         path = task.path(bench.folder, bench.method(task.method).key)
         sweep = read_sweep(bench.models, population, path)
         flips = figures.measure_flips(
-            sweep, task.attribute, bench.models.attributes, weights[task.population]
-        )
+            sweep, task.attribute, bench.models.attributes, bench.models.shipped,
+            weights[task.population],
+        )  # fmt: skip
         found.setdefault(task.population, {}).setdefault(task.method, {})[task.attribute] = flips
     return found
 
@@ -57,10 +58,11 @@ def build_report(
         entry: dict[str, object] = {"methods": {}, "comparisons": {}}
         for method, flips in methods.items():
             four = [a for a in TARGETS if a in flips]
+            shipped = [a for a in flips if a in bench.models.shipped]
             entry["methods"][method] = {
                 "attributes": {a: figures.attribute_figures(f, a) for a, f in flips.items()},
                 "means": {"four": figures.mean_figures(flips, four),
-                          "all": figures.mean_figures(flips, list(flips))},
+                          "all": figures.mean_figures(flips, shipped)},
             }  # fmt: skip
             if method != OURS:
                 shared = [a for a in four if a in methods[OURS]]
@@ -212,6 +214,7 @@ def _settings(bench: Workbench) -> dict[str, object]:
         "faces": settings.faces, "people": bench.people, "seed": SEED,
         "strengths": list(STRENGTHS), "per_target": settings.per_target,
         "per_person": settings.per_person, "attributes": list(bench.attributes),
+        "shipped": list(bench.models.shipped),
         "edits": count_edits(bench), "methods": bench.method_names(),
         "missing_variants": [name for name in wanted if bench.method(name) is None],
         "published": PUBLISHED in bench.method_names(),

@@ -25,7 +25,7 @@ from sdflow.evaluation.workbench import LINEAR, Settings, Workbench
 from sdflow.training.progress import Progress
 
 SECONDS = {  # of one core
-    "make_part": 8.0, "make_boundary": 8.0, "make_direction": 35.0, "sweep": 0.35, "trial": 250.0
+    "make_part": 8.0, "make_boundary": 3.0, "make_direction": 35.0, "sweep": 0.35, "trial": 250.0
 }  # fmt: skip
 
 _bench: Workbench | None = None  # of a worker process

@@ -86,7 +86,7 @@ def _attributes(entry: Mapping[str, object], scores: Mapping[str, object]) -> st
 def _attribute_notes(name: str) -> str:
     notes = (
         "Accuracy: share of faces whose judged label flipped at full strength. Kept: mean share "
-        "of all other judged attributes that stayed (continuous ones may move by one standard "
+        "of all other shipped attributes that stayed (continuous ones may move by one standard "
         "deviation of the judge's error across the middle; *by sides alone* they may not). "
         "Identity: median distance of faceres, inversion to edit, less is nearer. Brackets: 95 % "
         "bootstrap intervals over faces. * an accuracy of .95 is not reached: at the best one."

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdflow.evaluation import directions, methods, populations, protocol, trials
+from sdflow.evaluation import directions, populations, protocol, trials
 from sdflow.evaluation.judges import JUDGED
 from sdflow.evaluation.workbench import Settings, Workbench
 
@@ -52,8 +52,21 @@ def see(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
     return verdict | {"faceres": seen.double().numpy()}
 
 
+class MadeUpEstimator:
+    """Reads the entries as log-odds."""
+
+    def __call__(self, crop: Tensor) -> Tensor:
+        return entries(crop).sigmoid()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+
 class MadeUpFlow:
     """w = z + the log-odds of c in the first entries, age dragging eyeglasses along."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"drag": torch.tensor(DRAG)}
 
     @staticmethod
     def shift(c: Tensor) -> Tensor:
@@ -87,11 +100,10 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workbench:
     a = len(NAMES)
     models = SimpleNamespace(
         generator=SimpleNamespace(mapping=lambda z: z, truncate=lambda w, psi: psi * w),
-        synthesis=draw, estimator=lambda crop: entries(crop).sigmoid(), flow=MadeUpFlow(),
-        attributes=NAMES, poles=torch.tensor([[0.05, 0.95]] * a), gates=torch.ones(a, 18),
-        device=torch.device("cpu"),
+        synthesis=draw, estimator=MadeUpEstimator(), flow=MadeUpFlow(),
+        attributes=NAMES, shipped=NAMES, device=torch.device("cpu"),
+        poles=torch.tensor([[0.05, 0.95]] * a), gates=torch.ones(a, 18),
     )  # fmt: skip
-    monkeypatch.setattr(methods, "find_entry", lambda name: SimpleNamespace(files=()))
     bank = tmp_path / "training" / "bank"
     bank.mkdir(parents=True)
     codes = torch.randn(300, 1, 512, generator=torch.Generator().manual_seed(3))

@@ -53,11 +53,12 @@ def test_a_sweep_flips_faces_and_sees_age_drag_glasses_along(bench: Workbench) -
         sweep = read_sweep(bench.models, bench.population(GENERATED), path)
         assert sweep.measures["gender"].shape == (len(task.rows), len(STRENGTHS))
         assert (sweep.measures["identity"][:, 0] == 0).all()
-        flips[task.attribute] = measure_flips(sweep, task.attribute, NAMES, weights)
+        flips[task.attribute] = measure_flips(sweep, task.attribute, NAMES, NAMES[1:], weights)
     assert list(flips) == list(NAMES)
     assert all(one.curves["accuracy"][0, -1] == 1 for one in flips.values())
     assert flips["smiling"].curves[KEPT][0, -1] == 1
     assert 0 < flips["young"].others["eyeglasses"][0, -1] < 1
+    assert flips["young"].curves[KEPT][0, -1] == 1  # eyeglasses were not among the shipped
     assert flips["young"].others["gender"][0, -1] == 0
 
 

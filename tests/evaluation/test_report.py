@@ -52,10 +52,11 @@ def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
 
     text = (output / "report.md").read_text()
     assert "| young |" in text and "`python -m sdflow evaluate --faces 60`" in text
-    for name in ("methods", "matrix", "strengths"):
+    for name in ("methods", "methods-each", "matrix", "strengths"):
         picture = output / f"generated-{name}.png"
         assert 5_000 < picture.stat().st_size < 100_000
-    assert (output / "generated-sheet-0.jpg").stat().st_size > 2_000
+    for name in ("sheet", "pairs"):
+        assert (output / f"generated-{name}-2.jpg").stat().st_size > 2_000
 
 
 def test_a_variant_that_is_not_there_is_named(
