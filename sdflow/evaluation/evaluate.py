@@ -11,7 +11,7 @@ from sdflow.evaluation.methods import OURS
 from sdflow.evaluation.populations import GENERATED, PEOPLE
 from sdflow.evaluation.protocol import TARGETS
 from sdflow.evaluation.report import build_report, build_scores, gather
-from sdflow.evaluation.stages import count_edits, run_stages
+from sdflow.evaluation.stages import SECONDS, count_edits, run_stages
 from sdflow.evaluation.tables import markdown
 from sdflow.evaluation.workbench import Settings, Workbench
 
@@ -33,7 +33,10 @@ def evaluate(settings: Settings, output: Path | None, command: str) -> dict[str,
         ValueError: see `Workbench` and the stages.
     """
     bench = Workbench(settings)
+    edits = bench.expected_edits()
+    minutes = edits * SECONDS["sweep"] / 60
     print(f"run folder: {bench.folder}", file=sys.stderr)
+    print(f"{edits} edits, {minutes:.0f} core minutes, less what is stored", file=sys.stderr)
     run_stages(bench)
     print(f"edits judged: {count_edits(bench)}", file=sys.stderr)
     found = gather(bench)

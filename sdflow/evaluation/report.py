@@ -25,8 +25,6 @@ from sdflow.evaluation.stages import count_edits, trials_of
 from sdflow.evaluation.trials import AGE, FIVE, FIVE_STRENGTH, YEARS
 from sdflow.evaluation.workbench import Workbench
 
-SHIP_ACCURACY, SHIP_KEPT = 0.85, 0.93  # an attribute is shipped from here on
-
 
 def gather(bench: Workbench) -> dict[str, dict[str, dict[str, Flips]]]:
     """All sweeps: population → method → attribute → flips."""
@@ -155,12 +153,6 @@ def build_scores(report: Mapping[str, object], command: str) -> dict[str, object
             for name, one in report[GENERATED]["methods"].items() if one["means"]["four"]
         }  # fmt: skip
     return scores
-
-
-def ships(score: Mapping[str, object]) -> bool:
-    """Whether an attribute is good enough for the page."""
-    kept = score["preservation_full"]
-    return score["accuracy"] >= SHIP_ACCURACY and (kept is None or kept >= SHIP_KEPT)
 
 
 def _score(one: Mapping[str, object]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from sdflow.evaluation.figures import KEPT, MEAN_IDENTITY, STRICT
 from sdflow.evaluation.methods import OURS
 from sdflow.evaluation.populations import GENERATED, PEOPLE
 from sdflow.evaluation.protocol import IDENTITY, PHOTO
-from sdflow.evaluation.report import SHIP_ACCURACY, SHIP_KEPT, ships
+from sdflow.training.commands import SHIP_ACCURACY, SHIP_PRESERVATION, good_enough
 
 _NAMES = {GENERATED: "generated faces", PEOPLE: "real people"}
 
@@ -31,7 +31,7 @@ def markdown(report: Mapping[str, object], scores: Mapping[str, object], command
         if name in report:
             score = scores if name == GENERATED else scores[name]
             parts += [f"## Attributes, {_NAMES[name]}", _attributes(report[name], score),
-                      _attribute_notes(name)]  # fmt: skip
+                      _attribute_notes()]  # fmt: skip
     if GENERATED in report:
         parts += _methods(report[GENERATED])
     parts += _trials(report["trials"])
@@ -55,7 +55,7 @@ def markdown(report: Mapping[str, object], scores: Mapping[str, object], command
 
 
 def _attributes(entry: Mapping[str, object], scores: Mapping[str, object]) -> str:
-    rows = []
+    rows, good = [], good_enough(scores)
     for name, one in entry["methods"][OURS]["attributes"].items():
         full, level = one["at_full"], one["at_level"]
         mark = "" if one["reaches_level"] else "*"
@@ -65,7 +65,7 @@ def _attributes(entry: Mapping[str, object], scores: Mapping[str, object]) -> st
             _with_interval(level.get(KEPT)) + mark, _with_interval(full.get(KEPT)),
             _number(full.get(STRICT, {}).get("value")), _with_interval(level[IDENTITY]) + mark,
             *([_with_interval(level[PHOTO])] if PHOTO in level else []),
-            _number(one["spearman"]), "yes" if ships(scores[name]) else "no",
+            _number(one["spearman"]), "yes" if name in good else "no",
         ))  # fmt: skip
     for group, mean in entry["methods"][OURS]["means"].items():
         if mean:
@@ -79,11 +79,11 @@ def _attributes(entry: Mapping[str, object], scores: Mapping[str, object]) -> st
             ))  # fmt: skip
     photo = ["identity photo ↔ edit"] if any(len(row) == 11 for row in rows) else []
     heads = ("", "faces", "accuracy", "to + / to −", "kept at .95", "kept at full strength",
-             "by sides alone", "identity at .95", *photo, "Spearman", "ships")  # fmt: skip
+             "by sides alone", "identity at .95", *photo, "Spearman", "good enough")  # fmt: skip
     return _table(heads, rows)
 
 
-def _attribute_notes(name: str) -> str:
+def _attribute_notes() -> str:
     notes = (
         "Accuracy: share of faces whose judged label flipped at full strength. Kept: mean share "
         "of all other shipped attributes that stayed (continuous ones may move by one standard "
@@ -91,8 +91,8 @@ def _attribute_notes(name: str) -> str:
         "Identity: median distance of faceres, inversion to edit, less is nearer. Brackets: 95 % "
         "bootstrap intervals over faces. * an accuracy of .95 is not reached: at the best one."
     )
-    shipped = f" Ships: accuracy from {SHIP_ACCURACY}, kept at full strength from {SHIP_KEPT}."
-    return notes + (shipped if name == GENERATED else "")
+    shipped = f" Good enough: accuracy from {SHIP_ACCURACY}, kept from {SHIP_PRESERVATION}."
+    return notes + shipped
 
 
 def _methods(entry: Mapping[str, object]) -> list[str]:

@@ -22,7 +22,7 @@ from sdflow.evaluation.methods import (
     variant_method,
 )
 from sdflow.evaluation.populations import GENERATED, PEOPLE, Population
-from sdflow.evaluation.protocol import TARGETS, Task, choose_faces, run_task
+from sdflow.evaluation.protocol import STRENGTHS, TARGETS, Task, choose_faces, run_task
 from sdflow.manifest import read_manifest
 from sdflow.models import ModelSet, load_models
 from sdflow.training.bank import shards
@@ -148,6 +148,15 @@ class Workbench:
         known = self.attributes if name in LINEAR else self.method(name).attributes
         return [a for a in TARGETS if a in self.attributes and a in known]
 
+    def expected_edits(self) -> int:
+        """How many edits the sweeps will take if every attribute has faces enough."""
+        return (len(STRENGTHS) - 1) * sum(
+            min(self.settings.share(name, attribute), self.parts(name)[-1].stop)
+            for name in (GENERATED, PEOPLE) if self.parts(name)
+            for method in (self.method_names() if name == GENERATED else [OURS])
+            for attribute in self.moved_by(method)
+        )  # fmt: skip
+
     def tasks(self) -> list[Task]:
         """All sweeps."""
         tasks = []
@@ -165,9 +174,10 @@ class Workbench:
 
     @cached_property
     def bank_name(self) -> str:
-        """A short name for the bank's present state."""
+        """A short name for the bank's present state and how baselines are fitted to it."""
         state = "".join(f"{p.name}{p.stat().st_size}" for kind in ("generated", "balanced")
                         for p in shards(self.bank, kind))  # fmt: skip
+        state += repr((self.models.attributes, linear.RIDGES, linear.REACHES, linear.TUNED_ON))
         return hashlib.sha256(state.encode()).hexdigest()[:8]
 
     def boundary_path(self, attribute: str) -> Path:
@@ -176,8 +186,7 @@ class Workbench:
 
     def direction_path(self, method: str, attribute: str) -> Path:
         """File of a direction with its poles."""
-        known = hashlib.sha256(repr((self.models.attributes, linear.REACHES)).encode())
-        name = f"direction-{method}-{attribute}-{self.bank_name}-{known.hexdigest()[:6]}"
+        name = f"direction-{method}-{attribute}-{self.bank_name}"
         return self.folder / f"{name}.safetensors"
 
     @cached_property

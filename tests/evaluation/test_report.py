@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from sdflow.evaluation import evaluate as command
-from sdflow.evaluation.report import ships
 from sdflow.evaluation.workbench import Workbench
 
 from .conftest import NAMES
@@ -30,7 +29,6 @@ def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
     assert scores["young"]["preservation_full"] < scores["smiling"]["preservation_full"] == 1
     four = [scores[name]["preservation"] for name in NAMES[:4]]
     assert scores["means"]["four"]["preservation"] == pytest.approx(sum(four) / 4, abs=2e-3)
-    assert ships(scores["gender"]) and not ships(scores["gender"] | {"accuracy": 0.8})
 
     report = json.loads((output / "report.json").read_text())
     generated = report["generated"]
