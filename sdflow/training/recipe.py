@@ -10,7 +10,7 @@ class Recipe:
     """Weights of the losses, and what the flow is conditioned on.
 
     Attributes:
-        kd: semantics against the teachers' labels; kd and mi are means over attributes.
+        kd: semantics against the teachers' labels, a mean over attributes like mi.
         nll: nats for each element of w.
         mi: semantics read again from the edited face against those asked for.
         reg: edited code against the code.
@@ -23,9 +23,9 @@ class Recipe:
 
     kd: float = 30.0
     nll: float = 1.0
-    mi: float = 30.0
+    mi: float = 10.0
     reg: float = 0.5
-    identity: float = 0.3
+    identity: float = 0.2
     gates: float = 0.1
     gated: bool = True
     labels: bool = False

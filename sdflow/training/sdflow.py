@@ -190,7 +190,7 @@ def warm_up(
         if recipe.mi or recipe.reg:
             c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST)
             w_edited = flow.decode(z, c_target)
-            mi = losses.mi(reader(w_edited).sigmoid(), c_target.clamp(0, 1))
+            mi = losses.mi(reader(w_edited), c_target.clamp(0, 1))
             reg = losses.reg(w_edited, w)
             loss = loss + recipe.mi * mi + recipe.reg * reg
             figures |= {"mi": mi.item(), "reg": reg.item()}
@@ -242,9 +242,11 @@ def train_jointly(
         figures = {"kd": kd.item(), "nll": nll.item(), "reg": reg.item(), "gates": closed.item()}
         if pictured:
             image = F.avg_pool2d(synthesis(w_edited, 512), 2).clamp(-1, 1)  # (B, 3, 256, 256)
-            frozen = {key: value.detach() for key, value in estimator.named_parameters()}
-            again = torch.func.functional_call(estimator, frozen, image)
-            mi = losses.mi(again, c_target.clamp(0, 1))
+            estimator.requires_grad_(False)  # mi shall not teach it to flatter the flow
+            with accelerator.autocast():
+                logits = estimator.logits(image).float()
+            estimator.requires_grad_(True)
+            mi = losses.mi(logits, c_target.clamp(0, 1))
             with torch.no_grad():
                 person = identity(crop)
             kept = losses.identity(identity(image), person)

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import pytest
 import torch
 
 from sdflow.training import losses
@@ -52,12 +53,15 @@ def test_identity_is_the_squared_distance_and_moves_the_edit_alone() -> None:
 
 
 def test_mi_pulls_the_estimate_and_not_its_target() -> None:
-    again = torch.tensor([[0.5, 0.5]], requires_grad=True)
-    target = torch.tensor([[1.0, 0.5]], requires_grad=True)
-    loss = losses.mi(again, target)
+    logits = torch.tensor([[0.0, 0.0], [-12.0, 2.0]], requires_grad=True)
+    target = torch.tensor([[1.0, 0.5], [1.0, 1 / (1 + math.exp(-2))]], requires_grad=True)
+    loss = losses.mi(logits, target)
     loss.backward()
-    assert loss.item() == 0.125
-    assert again.grad.tolist() == [[-0.5, 0.0]] and target.grad is None
+    assert loss.item() == pytest.approx((math.log(2) + 12) / 4, abs=1e-4)
+    assert target.grad is None
+    # an estimate that is surely wrong is pulled as hard as any, one that is right not at all
+    pulled = torch.tensor([[-0.125, 0.0], [-0.25, 0.0]])
+    torch.testing.assert_close(logits.grad, pulled, atol=1e-4, rtol=0)
 
 
 def test_changed_semantics_draws_as_the_original() -> None:
