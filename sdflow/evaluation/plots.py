@@ -208,10 +208,14 @@ def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         return
     low, high = ax.get_ylim()
     apart = 0.055 * (high - low)
-    places: list[float] = []
-    for x, y, label, colour in sorted(ends, key=lambda end: end[1]):
-        place = max(y, places[-1] + apart) if places else y
-        places.append(place)
+    ends = sorted(ends, key=lambda end: end[1])
+    places = [y for _, y, _, _ in ends]
+    for i in range(1, len(ends)):
+        places[i] = max(places[i], places[i - 1] + apart)
+    places[-1] = min(places[-1], high)
+    for i in reversed(range(len(ends) - 1)):
+        places[i] = min(places[i], places[i + 1] - apart)
+    for (x, y, label, colour), place in zip(ends, places, strict=True):
         line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "alpha": 0.5}
         ax.annotate(label, (x, y), (1.03, place), color=colour, fontsize=9, va="center",
                     arrowprops=line)  # fmt: skip
