@@ -58,25 +58,32 @@ def identity(described: Tensor, person: Tensor) -> Tensor:
 
 
 def changed_semantics(
-    c: Tensor, generator: torch.Generator | None = None, margin: float = 0.0, most: int = 1
-) -> Tensor:
+    c: Tensor, generator: torch.Generator | None = None, margin: float = 0.0, most: int = 1,
+    ends: float = 0.0,
+) -> Tensor:  # fmt: skip
     """c (B, A) detached, with one attribute of each row, chosen at random, set to U(0, 1).
 
-    With ``most`` above 1, in three of ten rows up to ``most - 1`` others change as well, and a
-    margin widens the draw to U(-margin, 1 + margin): the paper has neither.
+    What the paper does not have: with ``most`` above 1, in three of ten rows up to ``most - 1``
+    others change as well; a margin widens the draw to U(-margin, 1 + margin); and a share ``ends``
+    of the values lies in the margins alone, where sliders end and flips are decided.
     The draws are made on the generator's device (CPU without one).
     """
     device = generator.device if generator is not None else "cpu"
     drawn = {"generator": generator, "device": device}
     rows, columns = c.shape
     column = torch.randint(columns, (rows,), **drawn).to(c.device)
-    value = torch.rand(rows, **drawn).to(c)
-    c_target = c.detach().clone()
-    c_target[torch.arange(rows, device=c.device), column] = (1 + 2 * margin) * value - margin
-    if most == 1:
-        return c_target
-    several = torch.rand(rows, 1, **drawn) < 0.3
-    others = torch.randint(1, most, (rows, 1), **drawn)
-    changed = several & (torch.rand(rows, columns, **drawn).argsort(1) < others)
-    values = (1 + 2 * margin) * torch.rand(rows, columns, **drawn) - margin
-    return torch.where(changed.to(c.device), values.to(c), c_target)
+    value = (1 + 2 * margin) * torch.rand(rows, **drawn).to(c) - margin
+    changed = F.one_hot(column, columns).bool()
+    values = value[:, None].expand_as(c)
+    if most > 1:
+        several = torch.rand(rows, 1, **drawn) < 0.3
+        others = torch.randint(1, most, (rows, 1), **drawn)
+        more = several & (torch.rand(rows, columns, **drawn).argsort(1) < others)
+        free = (1 + 2 * margin) * torch.rand(rows, columns, **drawn) - margin
+        values = torch.where(more.to(c.device), free.to(c), values)
+        changed = changed | more.to(c.device)
+    if ends > 0:
+        at_end = (torch.rand(rows, columns, **drawn) < ends).to(c.device)
+        beyond = margin * torch.rand(rows, columns, **drawn).to(c)
+        values = torch.where(at_end, torch.where(values > 0.5, 1 + beyond, -beyond), values)
+    return torch.where(changed, values, c.detach())

@@ -34,6 +34,7 @@ from sdflow.training.recipe import Recipe
 
 SOLVER = Solver("midpoint", 6)
 MARGIN = 0.15  # the changed value is drawn from so far beyond 0 and 1, where the poles lie
+ENDS = 0.5  # share of the changed values that lie there
 MOST = 5  # attributes that change at once
 TOKENS = 6  # layers of a W+ code, drawn anew each step, that nll looks at
 LAYERS = 18
@@ -188,7 +189,7 @@ def warm_up(
         nll = losses.nll(z, delta)
         loss, figures = recipe.nll * nll, {"nll": nll.item()}
         if recipe.mi or recipe.reg:
-            c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST)
+            c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST, ends=ENDS)
             w_edited = flow.decode(z, c_target)
             mi = losses.mi(reader(w_edited), c_target.clamp(0, 1))
             reg = losses.reg(w_edited, w)
@@ -231,7 +232,7 @@ def train_jointly(
         c = estimator(crop)  # gradient: nll → c → estimator
         z, delta = flow(w[:, rng.permutation(LAYERS)[:TOKENS]], c)
         nll = losses.nll(z, delta)
-        c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST)
+        c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST, ends=ENDS)
         shares = gates() if recipe.gated else every
         w_edited = w + gated_change(flow, flow.encode(w, c), c, c_target, shares)
         reg = losses.reg(w_edited, w)

@@ -92,3 +92,8 @@ def test_changed_semantics_may_change_several_and_reach_beyond() -> None:
     assert counts[0] == 0 and counts[5:].sum() == 0
     assert counts[1] > 2500 and all(counts[n] > 200 for n in (2, 3, 4))
     assert -0.15 <= changed[moved].min() < -0.14 and 1.14 < changed[moved].max() < 1.15
+    inside = ((changed > 0) & (changed < 1))[moved].double().mean()
+    assert abs(inside - 1 / 1.3) < 0.02
+    changed = losses.changed_semantics(c, torch.Generator().manual_seed(0), 0.15, 4, ends=0.5)
+    inside = ((changed > 0) & (changed < 1))[changed != 2].double().mean()
+    assert abs(inside - 0.5 / 1.3) < 0.02
