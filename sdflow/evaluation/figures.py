@@ -11,12 +11,8 @@ from sdflow.evaluation import metrics
 from sdflow.evaluation.judges import JUDGED
 from sdflow.evaluation.protocol import IDENTITY, PHOTO, READ, STRENGTHS, Sweep
 
-# Continuous attributes, and one standard deviation of the judge's residual against the teacher, in
-# the judge's unit, on 1481 faces of the bank (r .98, .91, .57, .67, .69): see `metrics.changed`.
-# The teacher's own error is in it too, so it is generous for the weak three.
-TOLERANCES = {"yaw": 2.4, "pitch": 3.3, "wide_face": 0.018, "open_eyes": 0.048, "full_lips": 0.054}
 ACCURACY, MEAN_IDENTITY = "accuracy", "identity_mean"
-KEPT, STRICT = "preservation", "preservation_strict"
+KEPT = "preservation"  # share of unchanged sides, mean over all other judged attributes
 Curves = dict[str, np.ndarray]  # name → (R, S), see `metrics`
 
 
@@ -41,41 +37,32 @@ class Flips:
 
 
 def measure_flips(
-    sweep: Sweep,
-    attribute: str,
-    attributes: Sequence[str],
-    shipped: Sequence[str],
-    weights: np.ndarray,
+    sweep: Sweep, attribute: str, attributes: Sequence[str], weights: np.ndarray
 ) -> Flips:
     """Curves of one sweep.
 
     Args:
         sweep: of the attribute.
         attribute: that was flipped.
-        attributes: all that should be looked at; those without a judge are left out.
-        shipped: those that should be kept: preservation is the mean over them.
+        attributes: preservation is the mean over all others of them that have a judge, with a
+            slider or without: a slider dropped must not flatter those that stay.
         weights: of all faces of the population, (R, N).
     """
     weights = weights[:, sweep.rows]
-    touched, strict = {}, {}
-    for other in attributes:
-        if other != attribute and other in JUDGED:
-            sides = sweep.sides(other)
-            values = sweep.measures[JUDGED[other].measure] if other in TOLERANCES else None
-            touched[other] = metrics.changed(sides, values, TOLERANCES.get(other, 0.0))
-            strict[other] = metrics.changed(sides)
+    touched = {
+        other: _floats(metrics.flipped(sweep.sides(other)))
+        for other in attributes if other != attribute and other in JUDGED
+    }  # fmt: skip
     curves = {
         ACCURACY: metrics.weighted_mean(_floats(metrics.flipped(sweep.sides(attribute))), weights),
         IDENTITY: metrics.weighted_median(sweep.measures[IDENTITY], weights),
         MEAN_IDENTITY: metrics.weighted_mean(sweep.measures[IDENTITY], weights),
     }
-    if kept_ones := [other for other in touched if other in shipped]:
-        for name, group in ((KEPT, touched), (STRICT, strict)):
-            kept = 1 - np.mean([_floats(group[other]) for other in kept_ones], axis=0)  # (F, S)
-            curves[name] = metrics.weighted_mean(kept, weights)
+    if touched:
+        curves[KEPT] = metrics.weighted_mean(1 - _mean(touched.values()), weights)
     if PHOTO in sweep.measures:
         curves[PHOTO] = metrics.weighted_median(sweep.measures[PHOTO], weights)
-    others = {n: metrics.weighted_mean(_floats(one), weights) for n, one in touched.items()}
+    others = {n: metrics.weighted_mean(one, weights) for n, one in touched.items()}
     return Flips(sweep, curves, others)
 
 

@@ -53,24 +53,6 @@ def flipped(sides: np.ndarray) -> np.ndarray:
     return sides != sides[:, :1]
 
 
-def changed(
-    sides: np.ndarray, values: np.ndarray | None = None, tolerance: float = 0.0
-) -> np.ndarray:
-    """Whether an attribute that should stay was changed, (F, S).
-
-    A face that leaves its side counts as changed. For a continuous attribute (a head turn, the
-    width of a face) most faces stand near the middle and change sides when the judge merely errs
-    as much as it always does: there a face that moved by no more than the tolerance is unchanged.
-
-    Args:
-        sides: on the positive side or not, (F, S).
-        values: the judge's measure, (F, S), for a continuous attribute.
-        tolerance: the standard deviation of the judge's error.
-    """
-    left = flipped(sides)
-    return left if values is None else left & (np.abs(values - values[:, :1]) > tolerance)
-
-
 def place_of(accuracy: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Where along the strengths an accuracy is first reached.
 

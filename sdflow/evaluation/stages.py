@@ -19,8 +19,7 @@ import torch
 from sdflow.evaluation.directions import PROJECTED, PUBLISHED
 from sdflow.evaluation.methods import OURS
 from sdflow.evaluation.populations import GENERATED, PEOPLE, part_path
-from sdflow.evaluation.protocol import TARGETS
-from sdflow.evaluation.trials import AGE, FIVE_AT_ONCE
+from sdflow.evaluation.trials import AGE, FIVE, FIVE_AT_ONCE, FLOOR
 from sdflow.evaluation.workbench import LINEAR, Settings, Workbench
 from sdflow.training.progress import Progress
 
@@ -110,8 +109,10 @@ def trials_of(bench: Workbench) -> list[tuple[str, str]]:
         return []
     ageing = [name for name in (OURS, PUBLISHED)
               if name in bench.method_names() and "young" in bench.moved_by(name)]  # fmt: skip
-    several = all(name in bench.models.attributes for name in TARGETS)
-    return [(AGE, name) for name in ageing] + ([(FIVE_AT_ONCE, OURS)] if several else [])
+    trials = [(FLOOR, OURS), *((AGE, name) for name in ageing)]
+    if all(name in bench.models.attributes for name in FIVE):
+        trials.append((FIVE_AT_ONCE, OURS))
+    return trials
 
 
 def _start_worker(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Trials beyond the sweeps: glasses that come with age, and five attributes set at once."""
+"""Trials beyond the sweeps: glasses that come with age, five attributes at once, and the floor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from sdflow.evaluation.judges import judge, positive
+from sdflow.evaluation.judges import JUDGED, judge, positive
 from sdflow.evaluation.methods import Method
 from sdflow.evaluation.populations import Population, render
 from sdflow.models import ModelSet
@@ -20,7 +20,8 @@ YEARS = 20.0
 HALVINGS = 5  # of the strength: it is found to 1/32
 FIVE = ("eyeglasses", "gender", "young", "smiling", "yaw")
 FIVE_STRENGTH = 0.8
-AGE, FIVE_AT_ONCE = "age", "five"
+AGE, FIVE_AT_ONCE, FLOOR = "age", "five", "floor"
+FLOOR_FACES, UNSEEN = 100, 0.02  # at most; deviation of a change of w that nobody sees
 SEED = 7
 
 
@@ -94,7 +95,28 @@ def set_five(
     _write(rows, path)
 
 
-TRIALS = {AGE: age_faces, FIVE_AT_ONCE: set_five}
+@torch.inference_mode()
+def measure_floor(
+    models: ModelSet, method: Method, population: Population, most: int, path: Path
+) -> None:
+    """Changes w so little that nobody sees it: sides that change then are the judges' own noise.
+
+    w gets a normal of deviation `UNSEEN`, the same for all layers. Columns: ``row``, and for each
+    judged attribute of the method whether the judges see it on the same side as before.
+    """
+    rng = np.random.default_rng(SEED)
+    rows = []
+    for row in rng.permutation(len(population.w))[: min(most, FLOOR_FACES)].tolist():
+        noise = torch.from_numpy(UNSEEN * rng.standard_normal(512)).float()
+        verdict = judge(render(models, population.face(row).w + noise), identity=False)
+        before = {key: value[row : row + 1] for key, value in population.verdicts.items()}
+        kept = {name: bool(positive(verdict, name)[0] == positive(before, name)[0])
+                for name in method.attributes if name in JUDGED}  # fmt: skip
+        rows.append({"row": row, **kept})
+    _write(rows, path)
+
+
+TRIALS = {AGE: age_faces, FIVE_AT_ONCE: set_five, FLOOR: measure_floor}
 
 
 def _parsed_glasses(teachers: Teachers, images: torch.Tensor) -> bool:

@@ -32,14 +32,6 @@ def test_weighted_median_is_the_median_of_the_repeated_faces() -> None:
         assert median == pytest.approx(np.median(repeated, axis=0))
 
 
-def test_a_small_move_across_the_middle_is_no_change_of_a_continuous_attribute() -> None:
-    values = np.array([[-1.0, 0.5], [-1.0, 3.0], [5.0, 9.0]])
-    sides = values >= 0
-    assert metrics.changed(sides)[:, 1].tolist() == [True, True, False]
-    assert metrics.changed(sides, values, 2.0)[:, 1].tolist() == [False, True, False]
-    assert not metrics.changed(sides, values, 2.0)[:, 0].any()
-
-
 def test_curves_are_read_at_equal_accuracy() -> None:
     accuracy = np.array([[0.0, 0.4, 0.8, 1.0], [0.0, 0.2, 0.6, 0.5]])
     kept = np.array([[1.0, 0.9, 0.7, 0.3], [1.0, 0.8, 0.6, 0.2]])

@@ -48,7 +48,12 @@ def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
     assert met["editing accuracy at full strength, four"] is True
     assert met["glasses gained by 20 years"] is False
 
+    assert report["floor"] == scores["floor"] and "floor" not in report["trials"]
+    assert set(scores["floor"]) == {"faces", "mean", *NAMES} and scores["floor"]["faces"] == 10
+    assert 0.9 < scores["floor"]["mean"]["value"] <= 1
+
     text = (output / "report.md").read_text()
+    assert "an unseen change keeps" in text
     assert "| young |" in text and "`python -m sdflow evaluate --faces 60`" in text
     for name in ("methods", "methods-each", "matrix", "strengths"):
         picture = output / f"generated-{name}.png"
