@@ -4,8 +4,8 @@ Each generated shard holds ``w`` (N, 18, 512) float32, ``image`` (N, 3, 256, 256
 512 px JPEG of each face (``jpeg`` bytes end to end, ``jpeg_end`` the ends) for the teachers.
 Half of the codes are one w for all layers with truncation spread over psi 0.5 to 1; the others mix
 two or three codes over the layers (W+), as inverted photos do. A shard depends on (seed, number)
-alone and is written whole or not at all, so a killed run goes on where it stopped, and several
-processes may share the work.
+and, where its codes come of earlier labels, on these; it is written whole or not at all, so a
+killed run goes on where it stopped, and several processes may share the work.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def render_shards(
         synthesis: (w, size) → image, the fast path.
         sample: (rng, n) → codes (n, 18, 512).
         faces: size of the whole bank of this kind.
-        seed: of the codes; a shard depends on (seed, number) alone.
+        seed: of the codes.
         kind: first part of the shards' names.
         worker: which of the processes this is.
         workers: how many processes share the work.

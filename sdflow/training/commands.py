@@ -9,6 +9,7 @@
     python -m sdflow train labels
     python -m sdflow train encoder
     python -m sdflow train semantics
+    python -m sdflow train semantics --variant paper            # and other variants to compare
     python -m sdflow evaluate -o evaluation
     python -m sdflow train ship                                 # sliders for what is good enough
 
@@ -114,21 +115,26 @@ def train_semantics_and_export(args: argparse.Namespace) -> Report:
 
 
 def ship(args: argparse.Namespace) -> Report:
-    """Writes into the flow's file which attributes have a slider, and the table's poles."""
+    """Writes into the flow's file which attributes have a slider; all else in it stays.
+
+    Raises:
+        ValueError: the scores are of none of the flow's attributes.
+    """
     scores = json.loads(args.scores.read_text())
     flow, settings = load_flow()
+    if not {*settings["attributes"]} & {*scores}:
+        raise ValueError(f"{args.scores} has no scores of attributes. Run evaluate first.")
     shipped = [name for name in settings["attributes"] if name in good_enough(scores)]
-    poles = {name: ATTRIBUTES[name].poles for name in settings["attributes"]}
-    export("flow", flow, settings | {"shipped": shipped, "poles": poles})
+    export("flow", flow, settings | {"shipped": shipped})
     return {"shipped": shipped, "dropped": sorted({*settings["attributes"]} - {*shipped})}
 
 
 def good_enough(scores: dict) -> set[str]:
-    """The attributes whose scores, as `evaluate` writes them, earn a slider."""
+    """The attributes whose scores, as `evaluate` writes them, earn a slider; None earns none."""
     return {
         name for name, found in scores.items()
-        if name in ATTRIBUTES and found["accuracy"] >= SHIP_ACCURACY
-        and found["preservation"] >= SHIP_PRESERVATION
+        if name in ATTRIBUTES and (found["accuracy"] or 0) >= SHIP_ACCURACY
+        and (found["preservation"] or 0) >= SHIP_PRESERVATION
     }  # fmt: skip
 
 

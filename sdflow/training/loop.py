@@ -44,15 +44,27 @@ def run(
         steps: how many in all.
         seed: of every draw.
         save_every: steps between checkpoints.
+
+    Raises:
+        ValueError: the folder holds a run of another length.
     """
     folder.mkdir(parents=True, exist_ok=True)
     accelerator.free_memory()  # a checkpoint holds this stage alone, whatever came before it
     accelerator.prepare(*modules, optimiser)
     state = folder / "checkpoint"
+    earlier = state.with_name("checkpoint.old")
+    if earlier.exists() and not state.exists():  # killed while a checkpoint took its place
+        earlier.rename(state)
     done = 0
     if (state / "done.json").exists():
+        told = json.loads((state / "done.json").read_text())
+        if told["of"] != steps:  # the schedule would have been another one all along
+            raise ValueError(
+                f"{folder} holds a run of {told['of']} steps, and {steps} are asked for."
+                f" Ask for {told['of']}, or remove the folder to start anew."
+            )
         accelerator.load_state(str(state))
-        done = json.loads((state / "done.json").read_text())["steps"]
+        done = told["done"]
     peaks = [group.setdefault("peak", group["lr"]) for group in optimiser.param_groups]
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     progress = Progress(f"{folder.name} steps", steps - done)
@@ -70,9 +82,9 @@ def run(
             means[name] = 0.95 * means.get(name, value) + 0.05 * value
         progress.advance(note=", ".join(f"{name} {value:.4f}" for name, value in means.items()))
         if (k + 1) % save_every == 0 or k + 1 == steps:
+            _save(accelerator, state, {"done": k + 1, "of": steps})
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"step": k + 1, **means}) + "\n")
-            _save(accelerator, state, k + 1)
 
 
 def schedule(k: int, steps: int) -> float:
@@ -81,11 +93,11 @@ def schedule(k: int, steps: int) -> float:
     return min(1.0, (k + 1) / min(WARM_UP, steps)) * fall
 
 
-def _save(accelerator: Accelerator, state: Path, steps: int) -> None:
+def _save(accelerator: Accelerator, state: Path, told: dict[str, int]) -> None:
     temporary = state.with_name("checkpoint.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     accelerator.save_state(str(temporary))
-    (temporary / "done.json").write_text(json.dumps({"steps": steps}))
+    (temporary / "done.json").write_text(json.dumps(told))
     old = state.with_name("checkpoint.old")
     shutil.rmtree(old, ignore_errors=True)
     if state.exists():

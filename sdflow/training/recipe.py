@@ -35,9 +35,8 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "ours": Recipe(),
     "draft": Recipe(gated=False, joint=False),  # draws the bank's edited faces
-    "no_mi": Recipe(mi=0.0, identity=0.0, gated=False),  # no picture is rendered
-    "no_gates": Recipe(gated=False),
-    "no_identity": Recipe(identity=0.0),
+    "paper": Recipe(identity=0.0, gated=False),  # its four losses, every layer moves
+    "no_mi": Recipe(mi=0.0, identity=0.0, gated=False),  # "paper" without mi
     # StyleFlow (arXiv 2008.02401): a flow under labels; no estimator, likelihood alone
     "styleflow": Recipe(mi=0.0, reg=0.0, identity=0.0, gated=False, labels=True, joint=False),
 }

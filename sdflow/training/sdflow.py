@@ -229,9 +229,10 @@ def train_jointly(
         rows = torch.from_numpy(rng.choice(len(faces.codes), rendered, p=faces.codes_evenly))
         w = faces.codes[rows].to(device)  # (B, 18, 512)
         crop = faces.crops(rows).to(device)
-        c = estimator(crop)  # gradient: nll → c → estimator
+        c = estimator(crop)  # gradient: nll → c → estimator, and no other way than nll's
         z, delta = flow(w[:, rng.permutation(LAYERS)[:TOKENS]], c)
         nll = losses.nll(z, delta)
+        c = c.detach()
         c_target = losses.changed_semantics(c, margin=MARGIN, most=MOST, ends=ENDS)
         shares = gates() if recipe.gated else every
         w_edited = w + gated_change(flow, flow.encode(w, c), c, c_target, shares)
