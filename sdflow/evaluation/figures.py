@@ -27,10 +27,14 @@ class Flips:
     @property
     def best(self) -> float:
         """The highest accuracy at any strength."""
-        return float(self.curves[ACCURACY][0].max())
+        return float(metrics.best(self.curves[ACCURACY])[0])
 
-    def at(self, level: float) -> tuple[Curves, bool]:
-        """All curves where the accuracy is ``level``, (R,) each, and whether it is reached."""
+    def at(self, level: float | np.ndarray) -> tuple[Curves, bool]:
+        """All curves where the accuracy is ``level``, (R,) each, and whether it is reached.
+
+        Where it never is, they are read at the best accuracy; a level may be one for each of the
+        R weightings.
+        """
         place, reached = metrics.place_of(self.curves[ACCURACY], level)
         values = {name: metrics.value_at(curve, place) for name, curve in self.curves.items()}
         return values, bool(reached[0])
@@ -139,14 +143,16 @@ def compare(
 ) -> dict[str, object]:
     """Paired differences, ours less the other's, at the highest accuracy (to .95) both reach.
 
+    Each resample has a level of its own, so that both are read at one accuracy in all of them.
     ``outside`` is +1 or −1 where the 95 % interval of the difference is above or below 0.
     """
     rows: dict[str, object] = {}
     gathered: dict[str, list[np.ndarray]] = {}
     for name in names:
-        level = min(metrics.LEVEL, ours[name].best, other[name].best)
+        best = np.minimum(*(metrics.best(flips[name].curves[ACCURACY]) for flips in (ours, other)))
+        level = np.minimum(metrics.LEVEL, best)  # (R,)
         mine, its = ours[name].at(level)[0], other[name].at(level)[0]
-        row: dict[str, object] = {"accuracy": round(level, 3)}
+        row: dict[str, object] = {"accuracy": round(float(level[0]), 3)}
         for key in (KEPT, IDENTITY, MEAN_IDENTITY):
             if key in mine and key in its:
                 row[key] = _difference(mine[key], its[key])

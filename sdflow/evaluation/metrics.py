@@ -53,20 +53,28 @@ def flipped(sides: np.ndarray) -> np.ndarray:
     return sides != sides[:, :1]
 
 
-def place_of(accuracy: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+def best(accuracy: np.ndarray) -> np.ndarray:
+    """The highest accuracy at any strength, (R,), of accuracies (R, S); 0 where all are nan."""
+    return np.nan_to_num(accuracy).max(1)
+
+
+def place_of(
+    accuracy: np.ndarray, level: float | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where along the strengths an accuracy is first reached.
 
     Args:
         accuracy: (R, S), 0 at the first strength.
-        level: in 0..1.
+        level: in 0..1, one for all or (R,).
 
     Returns:
         place (R,) in 0..S − 1, between two strengths by linear interpolation, and whether it is
         reached (R,); where it never is, the place of the best accuracy.
     """
     filled = np.nan_to_num(accuracy)
-    reached = (filled >= level - 1e-9).any(1)
-    after = np.argmax(filled >= level - 1e-9, axis=1)
+    level = np.broadcast_to(level, len(filled))
+    enough = filled >= level[:, None] - 1e-9
+    reached, after = enough.any(1), np.argmax(enough, axis=1)
     before = np.maximum(after - 1, 0)
     row = np.arange(len(filled))
     low, high = filled[row, before], filled[row, after]

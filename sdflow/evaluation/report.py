@@ -25,6 +25,8 @@ from sdflow.evaluation.stages import count_edits, trials_of
 from sdflow.evaluation.trials import AGE, FIVE, FIVE_AT_ONCE, FIVE_STRENGTH, FLOOR, YEARS
 from sdflow.evaluation.workbench import Workbench
 
+AGED = 50  # fewer aged faces show nothing of a share of .01
+
 
 def gather(bench: Workbench) -> dict[str, dict[str, dict[str, Flips]]]:
     """All sweeps: population → method → attribute → flips."""
@@ -101,7 +103,7 @@ def targets(report: Mapping[str, object]) -> list[dict[str, object]]:
                 if floor := report.get("floor"):
                     note += f"; an unseen change keeps {floor['mean']['value']}"
                 add(f"other attributes kept at accuracy .95, {group}", ">= .98", kept,
-                    kept >= 0.98, note)  # fmt: skip
+                    kept >= 0.98 and not missing, note)  # fmt: skip
         for method, rows_of in generated["comparisons"].items():
             compared = rows_of["mean"].get(IDENTITY)
             if compared:
@@ -114,10 +116,10 @@ def targets(report: Mapping[str, object]) -> list[dict[str, object]]:
                 no_mi["difference"]["value"], no_mi["outside"] > 0,
                 f"interval {no_mi['difference']['interval']}")  # fmt: skip
     age = report["trials"].get(AGE, {}).get(OURS)
-    if age and age["aged"]:
+    if age:
         add(f"glasses gained by {YEARS:.0f} years", "<= .01", age["either"]["value"],
-            age["either"]["value"] <= 0.01,
-            f"{age['aged']} faces, interval {age['either']['interval']}")  # fmt: skip
+            age["aged"] >= AGED and age["either"]["value"] <= 0.01,
+            f"{age['aged']} faces (needs {AGED}), interval {age['either']['interval']}")
     five = report["trials"].get(FIVE_AT_ONCE, {}).get(OURS)
     if five:
         add(f"five attributes at ±{FIVE_STRENGTH}", ">= .85", five["all"]["value"],
@@ -131,16 +133,18 @@ def build_scores(report: Mapping[str, object], command: str) -> dict[str, object
     """The committed figures: attribute → accuracy, preservation, identity; and the means.
 
     Accuracy is that at full strength; preservation and identity (median distance inversion ↔ edit,
-    less is nearer) stand at an editing accuracy of .95, or at full strength where the attribute
-    does not reach it.
+    less is nearer) stand at an editing accuracy of .95, or at the best accuracy where an attribute
+    never reaches it; means are those of the report, each attribute at its own place.
     """
     scores: dict[str, object] = {}
     for name in (GENERATED, PEOPLE):
         if name in report:
             ours = report[name]["methods"][OURS]
-            table: dict[str, object] = {a: _score(one) for a, one in ours["attributes"].items()}
-            table["means"] = {group: _mean_score(table, mean["attributes"])
-                              for group, mean in ours["means"].items() if mean}  # fmt: skip
+            table: dict[str, object] = {
+                a: _score(one) | {"reaches_95": one["reaches_level"]}
+                for a, one in ours["attributes"].items()
+            }
+            table["means"] = {g: _mean_score(mean) for g, mean in ours["means"].items() if mean}
             scores |= table if name == GENERATED else {name: table}
     scores["command"] = command
     scores["settings"] = report["settings"]
@@ -151,37 +155,25 @@ def build_scores(report: Mapping[str, object], command: str) -> dict[str, object
     if GENERATED in report:
         scores["readout"] = report[GENERATED]["readout"]
         scores["methods"] = {
-            name: _brief(one["means"]["four"])
+            name: _mean_score(one["means"]["four"])
             for name, one in report[GENERATED]["methods"].items() if one["means"]["four"]
         }  # fmt: skip
     return scores
 
 
 def _score(one: Mapping[str, object]) -> dict[str, object]:
-    place = one["at_level"] if one["reaches_level"] else one["at_full"]
-    kept, full = place.get(KEPT), one["at_full"].get(KEPT)
+    level, full = one["at_level"], one["at_full"]
+    kept, kept_full = level.get(KEPT), full.get(KEPT)  # None where nothing else is judged
     return {
         "accuracy": one["accuracy"]["value"],
         "preservation": kept and kept["value"],
-        "identity": place[IDENTITY]["value"],
-        "preservation_full": full and full["value"],
-        "reaches_95": one["reaches_level"],
+        "identity": level[IDENTITY]["value"],
+        "preservation_full": kept_full and kept_full["value"],
     }
 
 
-def _mean_score(table: Mapping[str, dict], names: list[str]) -> dict[str, float]:
-    keys = ("accuracy", "preservation", "identity", "preservation_full")
-    known = {key: [table[name][key] for name in names if table[name][key] is not None]
-             for key in keys}  # fmt: skip
-    return {key: round(float(np.mean(values)), 3) for key, values in known.items() if values}
-
-
-def _brief(mean: Mapping[str, object]) -> dict[str, object]:
-    kept = mean["at_level"].get(KEPT)
-    return {"attributes": mean["attributes"], "accuracy": mean["accuracy"]["value"],
-            "preservation": kept and kept["value"],
-            "identity": mean["at_level"][IDENTITY]["value"],
-            "not_reaching_level": mean["not_reaching_level"]}  # fmt: skip
+def _mean_score(mean: Mapping[str, object]) -> dict[str, object]:
+    return _score(mean) | {key: mean[key] for key in ("attributes", "not_reaching_level")}
 
 
 def _people_targets(generated: Mapping, people: Mapping) -> list[dict[str, object]]:
@@ -190,14 +182,17 @@ def _people_targets(generated: Mapping, people: Mapping) -> list[dict[str, objec
         here, there = (p["methods"][OURS]["means"][group] for p in (people, generated))
         if not here or not there:
             continue
-        pairs = [("accuracy", here["accuracy"], there["accuracy"])]
+        pairs = [("accuracy", here["accuracy"], there["accuracy"], "")]
         if KEPT in here["at_level"]:
-            pairs.append((KEPT, here["at_level"][KEPT], there["at_level"][KEPT]))
-        for what, mine, its in pairs:
+            missing = ", ".join({**dict.fromkeys(here["not_reaching_level"]),
+                                 **dict.fromkeys(there["not_reaching_level"])})  # fmt: skip
+            pairs.append((KEPT, here["at_level"][KEPT], there["at_level"][KEPT], missing))
+        for what, mine, its, missing in pairs:
+            note = f"; at their best accuracy: {missing}" if missing else ""
             gap = round(mine["value"] - its["value"], 3)
             rows.append({"what": f"{what} on real people, {group}", "target": "within .03",
-                         "value": mine["value"], "met": gap >= -0.03,
-                         "note": f"{gap:+.3f} against generated"})  # fmt: skip
+                         "value": mine["value"], "met": gap >= -0.03 and not missing,
+                         "note": f"{gap:+.3f} against generated{note}"})  # fmt: skip
     return rows
 
 
@@ -217,7 +212,7 @@ def _settings(bench: Workbench) -> dict[str, object]:
 
 
 def _trials(bench: Workbench) -> dict[str, dict[str, object]]:
-    summaries = {AGE: _ageing, FIVE_AT_ONCE: _five, FLOOR: _floor}
+    summaries = {AGE: summarise_ageing, FIVE_AT_ONCE: _five, FLOOR: _floor}
     results: dict[str, dict[str, object]] = {}
     for name, method in trials_of(bench):
         table = _read(bench.trial_path(name, method))
@@ -225,7 +220,10 @@ def _trials(bench: Workbench) -> dict[str, dict[str, object]]:
     return results
 
 
-def _ageing(table: Mapping[str, np.ndarray]) -> dict[str, object]:
+def summarise_ageing(table: Mapping[str, np.ndarray]) -> dict[str, object]:
+    """How many faces aged, and the shares of them that have glasses; of an empty table too."""
+    if not table:  # nobody was without glasses
+        table = dict.fromkeys(("strength", "judged", "parsed"), np.zeros(0, bool))
     aged = ~np.isnan(table["strength"])
     judged, parsed = table["judged"][aged], table["parsed"][aged]
     figures_of = {"judged": judged, "parsed": parsed, "either": judged | parsed}

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from sdflow.evaluation import metrics
+from sdflow.evaluation.figures import ACCURACY, KEPT, Flips, compare
+from sdflow.evaluation.protocol import IDENTITY
 
 
 def test_the_first_weighting_is_all_faces_and_resamples_keep_their_number() -> None:
@@ -41,6 +43,8 @@ def test_curves_are_read_at_equal_accuracy() -> None:
     place, reached = metrics.place_of(accuracy, 0.95)
     assert reached.tolist() == [True, False]
     assert place == pytest.approx([2.75, 2.0])  # the second is scored at its best
+    place, reached = metrics.place_of(accuracy, metrics.best(accuracy))
+    assert place == pytest.approx([3.0, 2.0]) and reached.all()
 
 
 def test_summary_and_outside_tell_a_difference_from_noise() -> None:
@@ -65,3 +69,15 @@ def test_wilson_does_not_shrink_to_nothing_at_none_of_a_hundred() -> None:
     low, high = metrics.wilson(0, 100)
     assert low == 0 and 0.03 < high < 0.04
     assert metrics.wilson(50, 100) == pytest.approx([0.404, 0.596], abs=2e-3)
+
+
+def test_a_comparison_reads_both_at_one_accuracy_in_every_resample() -> None:
+    """Each gives up .1 of preservation an .1 of accuracy: at one accuracy they are the same."""
+    curves = np.array([[0.0, 0.5, 1.0], [0.0, 0.4, 0.9], [0.0, 0.3, 0.7]])
+    slower = np.array([[0.0, 0.3, 0.9], [0.0, 0.2, 0.6], [0.0, 0.3, 0.8]])
+    ours, other = (
+        Flips(None, {ACCURACY: one, KEPT: 1 - one, IDENTITY: one}, {}) for one in (curves, slower)
+    )
+    row = compare({"gender": ours}, {"gender": other}, ["gender"])["gender"]
+    assert row["accuracy"] == 0.9 and row[KEPT]["ours"] == pytest.approx(0.1)
+    assert row[KEPT]["difference"] == {"value": 0, "interval": pytest.approx([0, 0])}

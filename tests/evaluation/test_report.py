@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sdflow.evaluation import evaluate as command
+from sdflow.evaluation.report import summarise_ageing, targets
 from sdflow.evaluation.workbench import Workbench
 
 from .conftest import NAMES
@@ -46,6 +48,9 @@ def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
     assert report["trials"]["age"]["ours"]["either"]["value"] > 0.01
     met = {row["what"]: row["met"] for row in report["targets"]}
     assert met["editing accuracy at full strength, four"] is True
+    for group, mean in scores["means"].items():
+        at_level = generated["methods"]["ours"]["means"][group]["at_level"]
+        assert mean["preservation"] == at_level["preservation"]["value"]
     assert met["glasses gained by 20 years"] is False
 
     assert report["floor"] == scores["floor"] and "floor" not in report["trials"]
@@ -73,3 +78,33 @@ def test_a_variant_that_is_not_there_is_named(
     monkeypatch.setattr(command, "Workbench", lambda settings: lonely)
     command.evaluate(settings, tmp_path / "out", "evaluate")
     assert "variant no_mi was not trained" in (tmp_path / "out" / "report.md").read_text()
+
+
+def made_up_means(accuracy: float, missing: list[str]) -> dict[str, object]:
+    """Means of ours that keep all, over four attributes of which some don't reach the level."""
+    value = {"value": 1.0, "interval": None}
+    mean = {"attributes": NAMES[:4], "accuracy": {"value": accuracy}, "at_full": {},
+            "at_level": {"preservation": value}, "not_reaching_level": missing}  # fmt: skip
+    return {"methods": {"ours": {"means": {"four": mean, "all": None}}}, "comparisons": {}}
+
+
+@pytest.mark.parametrize(("missing", "met"), [([], True), (["young"], False)])
+def test_keeping_all_counts_only_where_all_reach_the_level(missing: list[str], met: bool) -> None:
+    report = {"generated": made_up_means(0.98, []), "people": made_up_means(0.96, missing),
+              "trials": {}}  # fmt: skip
+    rows = {row["what"]: row for row in targets(report)}
+    assert rows["preservation on real people, four"]["met"] is met
+    assert rows["accuracy on real people, four"]["met"] is True
+    report["generated"] = made_up_means(0.98, missing)
+    rows = {row["what"]: row for row in targets(report)}
+    assert rows["other attributes kept at accuracy .95, four"]["met"] is met
+
+
+@pytest.mark.parametrize(("faces", "met"), [(0, False), (49, False), (50, True)])
+def test_few_aged_faces_meet_no_target(faces: int, met: bool) -> None:
+    table = {"strength": np.full(faces + 3, 0.5), "judged": np.zeros(faces + 3, bool),
+             "parsed": np.zeros(faces + 3, bool)}  # fmt: skip
+    table["strength"][:3] = np.nan
+    ageing = summarise_ageing(table if faces else {})
+    (row,) = targets({"trials": {"age": {"ours": ageing}}})
+    assert ageing["aged"] == faces and row["met"] is met
