@@ -3,8 +3,8 @@
 As InterFaceGAN (arXiv 2005.09635) does it: the normal of a linear boundary is an attribute's
 direction; *projected*, it is made orthogonal to the normals of all other attributes. The boundary
 is a logistic regression on the bank's faces of one w, its ridge chosen by cross-validation. How
-far the poles lie is tuned on faces of the bank, per attribute and side: the nearest pole at
-which the judges see (all but .02 of) as many faces flipped as at the best one.
+far the poles lie is tuned on faces of the bank, per attribute and side: the nearest one at which
+the judges see the most faces flipped.
 """
 
 from __future__ import annotations
@@ -17,31 +17,29 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sdflow.evaluation.judges import judge, positive
 from sdflow.evaluation.methods import Direction, DirectionMethod
-from sdflow.evaluation.populations import Face, render
+from sdflow.evaluation.poles import SIDES, nearest_best
 from sdflow.models import ModelSet
-from sdflow.training.bank import read_arrays, shards
-from sdflow.training.labels import label_path, read_labels
+from sdflow.training.bank import WITH_CODES, read_arrays
+from sdflow.training.labels import labelled_shards, read_labels
 from sdflow.training.probes import auc
 
 PUBLISHED, LINEAR, PROJECTED = "published", "linear", "projected"
 OUTSIDE = {"smiling": "smile", "young": "age", "yaw": "pose"}  # names in e4e-directions.npz
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 3
-REACHES = (1.5, 2.5, 3.5, 5.0, 7.0)  # standard deviations of the bank's scores, from their mean
-TUNED_ON = 10  # faces a side
-SLACK = 0.02  # of the flipped share that a nearer pole may lose
+REACHES = (1.5, 2.5, 3.5, 5.0, 7.0, 10.0)  # deviations of the bank's scores, from their mean
 
 
 def bank_codes(bank: Path, attributes: tuple[str, ...]) -> tuple[Tensor, Tensor]:
-    """Codes (N, 512) of the training faces of one w, and their labels (N, A).
+    """Codes (N, 512) of the training faces of one w, and their labels (N, A); nan: unknown.
+
+    All kinds of faces that our own training sees.
 
     Raises:
         ValueError: there are no labelled faces.
     """
-    paths = [p for kind in ("generated", "balanced") for p in shards(bank, kind)
-             if label_path(p).exists()]  # fmt: skip
+    paths = [path for kind in WITH_CODES for path in labelled_shards(bank, kind)]
     if not paths:
         raise ValueError(f"No labelled faces in {bank}. Run the training's bank and labels first.")
     w, labels = read_arrays(paths, ("w",))["w"], read_labels(paths, attributes)
@@ -112,8 +110,8 @@ def published_normal(path: Path, attribute: str, w: Tensor, label: Tensor) -> Te
 
 def tune_poles(
     models: ModelSet, attribute: str, normal: Tensor, way: Tensor, w: Tensor, label: Tensor
-) -> tuple[Direction, dict[str, list[float]]]:
-    """Sets the poles where flips saturate on faces of the bank, and says what each reach did.
+) -> tuple[Direction, list[list[float]]]:
+    """Sets the poles where flips saturate on faces of the bank; also each side's shares by reach.
 
     Args:
         models: renders the edits.
@@ -121,27 +119,18 @@ def tune_poles(
         normal: (512,).
         way: (512,).
         w: codes of the bank, (N, 512).
-        label: the attribute's labels, (N,).
+        label: the attribute's labels, (N,), nan where unknown.
     """
     scores = w @ normal
     middle, spread = float(scores.mean()), float(scores.std())
-    poles, shares = [], {}
-    for sign, side in ((-1.0, "negative"), (1.0, "positive")):
-        start = torch.nonzero((label > 0.5) == (sign < 0)).flatten()
-        start = start[torch.randperm(len(start), generator=torch.Generator().manual_seed(1))]
-        tried = [DirectionMethod("", {attribute: Direction(
-            normal, way, (middle - reach * spread, middle + reach * spread))})
-            for reach in REACHES]  # fmt: skip
-        reached = np.zeros(len(REACHES))
-        for row in start[:TUNED_ON].tolist():
-            face = Face(w[row].repeat(1, 18, 1), torch.empty(0))
-            codes = torch.cat([method.edit(face, [{attribute: sign}]) for method in tried])
-            verdict = judge(render(models, codes), identity=False)
-            reached += positive(verdict, attribute) == (sign > 0)
-        share = reached / max(min(TUNED_ON, len(start)), 1)
-        nearest = int(np.flatnonzero(share >= share.max() - SLACK)[0])
-        poles.append(middle + sign * REACHES[nearest] * spread)
-        shares[side] = share.round(3).tolist()
+    poles, shares = [], []
+    for sign in SIDES:
+        ends = [middle + sign * reach * spread for reach in REACHES]
+        tried = [DirectionMethod("", {attribute: Direction(normal, way, (end, end))})
+                 for end in ends]  # fmt: skip
+        best, share = nearest_best(models, attribute, sign, tried, w, label)
+        poles.append(ends[best])
+        shares.append(share)
     return Direction(normal, way, (poles[0], poles[1])), shares
 
 

@@ -55,6 +55,16 @@ class FlowMethod:
         self.name, self.key, self.attributes = name, key, attributes
         self.flow, self.poles, self.gates, self.read = flow, poles, gates, read
 
+    def with_poles(self, poles: Mapping[str, tuple[float, float]]) -> FlowMethod:
+        """The same with other poles for some of the attributes."""
+        changed = self.poles.clone()
+        for name, pair in poles.items():
+            changed[self.attributes.index(name)] = torch.tensor(pair)
+        key = f"{self.key}-{hash_tensors({'poles': changed})}"
+        return FlowMethod(
+            self.name, key, self.flow, self.attributes, changed, self.gates, self.read
+        )
+
     @torch.inference_mode()
     def edit(self, face: Face, strengths: Sequence[Strengths]) -> Tensor:
         """See `Method.edit`."""

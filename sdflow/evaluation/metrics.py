@@ -58,9 +58,7 @@ def best(accuracy: np.ndarray) -> np.ndarray:
     return np.nan_to_num(accuracy).max(1)
 
 
-def place_of(
-    accuracy: np.ndarray, level: float | np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def place_of(accuracy: np.ndarray, level: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where along the strengths an accuracy is first reached.
 
     Args:

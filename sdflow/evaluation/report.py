@@ -117,9 +117,10 @@ def targets(report: Mapping[str, object]) -> list[dict[str, object]]:
                 f"interval {no_mi['difference']['interval']}")  # fmt: skip
     age = report["trials"].get(AGE, {}).get(OURS)
     if age:
+        interval = age["either"]["interval"]
         add(f"glasses gained by {YEARS:.0f} years", "<= .01", age["either"]["value"],
             age["aged"] >= AGED and age["either"]["value"] <= 0.01,
-            f"{age['aged']} faces (needs {AGED}), interval {age['either']['interval']}")
+            f"{age['aged']} faces aged, {AGED} needed; interval {interval}")  # fmt: skip
     five = report["trials"].get(FIVE_AT_ONCE, {}).get(OURS)
     if five:
         add(f"five attributes at ±{FIVE_STRENGTH}", ">= .85", five["all"]["value"],

@@ -24,7 +24,8 @@ from sdflow.evaluation.workbench import LINEAR, Settings, Workbench
 from sdflow.training.progress import Progress
 
 SECONDS = {  # of one core
-    "make_part": 8.0, "make_boundary": 3.0, "make_direction": 35.0, "sweep": 0.35, "trial": 250.0
+    "make_boundary": 3.0, "make_direction": 150.0, "make_poles": 120.0, "sweep": 0.35,
+    "trial": 250.0,
 }  # fmt: skip
 
 _bench: Workbench | None = None  # of a worker process
@@ -86,10 +87,14 @@ def _stages(bench: Workbench) -> Iterator[tuple[str, list[Job]]]:
         Job("make_boundary", (name,), bench.boundary_path(name), SECONDS["make_boundary"])
         for name in fitted
     ]
-    yield "poles of directions", [
+    yield "poles of baselines", [
         Job("make_direction", (method, name), bench.direction_path(method, name),
             SECONDS["make_direction"])
         for method in (PUBLISHED, *LINEAR) if method in names for name in bench.moved_by(method)
+    ] + [
+        Job("make_poles", (method, name), bench.poles_path(method, name), SECONDS["make_poles"])
+        for method in bench.settings.variants if method in names
+        for name in bench.moved_by(method)
     ]  # fmt: skip
     jobs = []
     for task in bench.tasks():

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sdflow.evaluation.figures import KEPT, MEAN_IDENTITY
 from sdflow.evaluation.methods import OURS
 from sdflow.evaluation.populations import GENERATED, PEOPLE
-from sdflow.evaluation.protocol import IDENTITY, PHOTO
+from sdflow.evaluation.protocol import IDENTITY, PHOTO, TARGETS
 from sdflow.evaluation.trials import UNSEEN
 from sdflow.training.commands import SHIP_ACCURACY, SHIP_PRESERVATION, good_enough
 
@@ -21,7 +21,8 @@ def markdown(report: Mapping[str, object], scores: Mapping[str, object], command
     parts = [
         "# Evaluation",
         f"`{command}`: {settings['faces']} generated faces (psi 0.7, seed {settings['seed']}) and "
-        f"{settings['people']} real people, all kept out of training; edits judged: {edits}.",
+        f"{settings['people']} real people, all kept out of training; edits judged: {edits}. "
+        f"Flips judged per attribute: {_flips(report)}.",
         _missing(settings),
         "## Targets",
         _table(("", "target", "measured", "met", ""),
@@ -89,6 +90,7 @@ def _attribute_notes() -> str:
     notes = (
         "Accuracy: share of faces whose judged label flipped at full strength. Kept: mean share "
         "of all other judged attributes, with a slider or without, that stayed on their side. "
+        "All: the attributes with a slider. "
         "Identity: median distance of faceres, inversion to edit, less is nearer. Brackets: 95 % "
         "bootstrap intervals over faces. * an accuracy of .95 is not reached: at the best one."
     )
@@ -121,7 +123,9 @@ def _methods(entry: Mapping[str, object]) -> list[str]:
                          _with_interval(level[IDENTITY]) + mark,
                          _number(level[MEAN_IDENTITY]["value"])))  # fmt: skip
     parts = ["## Methods", "The same faces, judges and strengths for all; means over the target "
-             "attributes that a method has. * at the best accuracy where .95 is not reached.",
+             "attributes that a method has. The baselines' full strength is tuned on faces of the "
+             "training's bank: the nearest pole that flips the most. * at the best accuracy "
+             "where .95 is not reached.",
              _table(("", "over", "accuracy", "kept at .95", "kept at full strength",
                      "identity at .95", "its mean"), rows)]  # fmt: skip
     if entry["comparisons"]:
@@ -159,6 +163,20 @@ def _trials(trials: Mapping[str, Mapping[str, Mapping]]) -> list[str]:
         parts += ["## Five attributes at once, to the other side at ±0.8",
                   _table(("", "faces", *names), rows)]  # fmt: skip
     return parts
+
+
+def _flips(report: Mapping[str, object]) -> str:
+    """On how many faces ours flipped the target attributes, and on how many the others."""
+    pieces = []
+    for population in (name for name in (GENERATED, PEOPLE) if name in report):
+        flipped = report[population]["methods"][OURS]["attributes"]
+        for what, chosen in (("target", [a for a in flipped if a in TARGETS]),
+                             ("other", [a for a in flipped if a not in TARGETS])):  # fmt: skip
+            counts = sorted({flipped[a]["faces"] for a in chosen})
+            if counts:
+                count = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+                pieces.append(f"{count} {_NAMES[population]} ({what} attributes)")
+    return ", ".join(pieces)
 
 
 def _missing(settings: Mapping[str, object]) -> str:

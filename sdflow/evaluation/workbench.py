@@ -9,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from sdflow import weights
+from sdflow.attributes import ATTRIBUTES
 from sdflow.evaluation import directions as linear
-from sdflow.evaluation import likeness, populations, trials
+from sdflow.evaluation import likeness, poles, populations, trials
 from sdflow.evaluation.methods import (
     OURS,
     DirectionMethod,
+    FlowMethod,
     Method,
     our_method,
     variant_method,
@@ -25,7 +27,8 @@ from sdflow.evaluation.populations import GENERATED, PEOPLE, Population
 from sdflow.evaluation.protocol import STRENGTHS, TARGETS, Task, choose_faces, run_task
 from sdflow.manifest import read_manifest
 from sdflow.models import ModelSet, load_models
-from sdflow.training.bank import shards
+from sdflow.training.bank import WITH_CODES, write_whole
+from sdflow.training.labels import label_path, labelled_shards
 
 PART = 20  # faces of a population that are made at once
 SEEN_BY = (
@@ -77,6 +80,7 @@ class Workbench:
     models: ModelSet = field(default_factory=load_models)
     _populations: dict[str, Population] = field(default_factory=dict)
     _methods: dict[str, Method | None] = field(default_factory=dict)
+    _variants: dict[str, FlowMethod | None] = field(default_factory=dict)
 
     @cached_property
     def folder(self) -> Path:
@@ -119,7 +123,7 @@ class Workbench:
         return self._populations[name]
 
     def method(self, name: str) -> Method | None:
-        """A method by name; None for a variant that was not trained."""
+        """A method by name, its poles tuned; None for a variant that was not trained."""
         if name not in self._methods:
             if name == OURS:
                 self._methods[name] = our_method(self.models)
@@ -127,9 +131,19 @@ class Workbench:
                 found = {a: self.direction_path(name, a) for a in self.moved_by(name)}
                 ways = {a: linear.load_direction(p) for a, p in found.items()}
                 self._methods[name] = DirectionMethod(name, ways)
+            elif (variant := self.variant(name)) is None:
+                self._methods[name] = None
             else:
-                self._methods[name] = variant_method(self.models, name)
+                found = {a: load_file(self.poles_path(name, a))["poles"].tolist()
+                         for a in self.moved_by(name)}  # fmt: skip
+                self._methods[name] = variant.with_poles(found)
         return self._methods[name]
+
+    def variant(self, name: str) -> FlowMethod | None:
+        """Another training as it was stored, or None."""
+        if name not in self._variants:
+            self._variants[name] = variant_method(self.models, name)
+        return self._variants[name]
 
     def method_names(self) -> list[str]:
         """Ours first; variants that were not trained are left out."""
@@ -137,7 +151,7 @@ class Workbench:
         names = [OURS]
         names += [linear.PUBLISHED] if settings.published else []
         names += LINEAR if settings.linear else ()
-        return names + [name for name in settings.variants if self.method(name)]
+        return names + [name for name in settings.variants if self.variant(name)]
 
     def moved_by(self, name: str) -> list[str]:
         """Which attributes a method flips: ours all, the others the targets."""
@@ -145,7 +159,7 @@ class Workbench:
             return list(self.attributes)
         if name == linear.PUBLISHED:
             return [a for a in (*TARGETS, "yaw") if a in self.attributes and a in linear.OUTSIDE]
-        known = self.attributes if name in LINEAR else self.method(name).attributes
+        known = self.attributes if name in LINEAR else self.variant(name).attributes
         return [a for a in TARGETS if a in self.attributes and a in known]
 
     def expected_edits(self) -> int:
@@ -175,10 +189,10 @@ class Workbench:
     @cached_property
     def bank_name(self) -> str:
         """A short name for the bank's present state and how baselines are fitted to it."""
-        state = "".join(f"{p.name}{p.stat().st_size}" for kind in ("generated", "balanced")
-                        for p in shards(self.bank, kind))  # fmt: skip
-        state += repr((self.models.attributes, linear.RIDGES, linear.REACHES, linear.TUNED_ON))
-        return hashlib.sha256(state.encode()).hexdigest()[:8]
+        state = [(p.name, p.stat().st_size, label_path(p).stat().st_mtime_ns)
+                 for kind in WITH_CODES for p in labelled_shards(self.bank, kind)]  # fmt: skip
+        constants = (linear.RIDGES, linear.FOLDS, linear.REACHES, poles.TUNED_ON, poles.BEYOND)
+        return _short(repr((state, self.models.attributes, constants)))
 
     def boundary_path(self, attribute: str) -> Path:
         """File of a logistic normal."""
@@ -187,7 +201,14 @@ class Workbench:
     def direction_path(self, method: str, attribute: str) -> Path:
         """File of a direction with its poles."""
         name = f"direction-{method}-{attribute}-{self.bank_name}"
+        if method == linear.PUBLISHED:
+            name += f"-{_short(self.settings.published.read_bytes())}"
         return self.folder / f"{name}.safetensors"
+
+    def poles_path(self, variant: str, attribute: str) -> Path:
+        """File of the poles of an attribute under another training."""
+        key = _short(f"{self.variant(variant).key}{ATTRIBUTES[attribute].poles}")
+        return self.folder / f"poles-{variant}-{attribute}-{key}-{self.bank_name}.safetensors"
 
     @cached_property
     def bank_codes(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -203,7 +224,7 @@ class Workbench:
         w, labels = self.bank_codes
         normal, found = linear.fit_boundary(w, labels[:, self.models.attributes.index(attribute)])
         print(f"boundary of {attribute}: {found}", file=sys.stderr)
-        save_file({"normal": normal}, self.boundary_path(attribute))
+        write_whole({"normal": normal}, self.boundary_path(attribute), {})
 
     def make_direction(self, method: str, attribute: str) -> None:
         """Stage 3."""
@@ -223,6 +244,14 @@ class Workbench:
         )
         print(f"{method} {attribute}: flipped at {linear.REACHES}: {shares}", file=sys.stderr)
         linear.save_direction(direction, self.direction_path(method, attribute))
+
+    def make_poles(self, variant: str, attribute: str) -> None:
+        """Stage 3."""
+        w, labels = self.bank_codes
+        label = labels[:, self.models.attributes.index(attribute)]
+        found, shares = poles.tune_flow(self.models, self.variant(variant), attribute, w, label)
+        print(f"{variant} {attribute}: flipped up to {found}: {shares}", file=sys.stderr)
+        write_whole({"poles": torch.tensor(found)}, self.poles_path(variant, attribute), {})
 
     def sweep(self, task: Task) -> None:
         """Stage 4."""
@@ -250,3 +279,8 @@ class Workbench:
         what = f"{self.method(method).key} {settings.faces} {settings.trial}"
         digest = hashlib.sha256(what.encode()).hexdigest()[:10]
         return self.folder / f"trial-{name}-{method}-{digest}.parquet"
+
+
+def _short(state: str | bytes) -> str:
+    data = state.encode() if isinstance(state, str) else state
+    return hashlib.sha256(data).hexdigest()[:8]

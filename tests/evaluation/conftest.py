@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sdflow.evaluation import directions, populations, protocol, trials
+from sdflow.evaluation import directions, poles, populations, protocol, trials
 from sdflow.evaluation.judges import JUDGED
 from sdflow.evaluation.workbench import Settings, Workbench
 
@@ -94,7 +94,7 @@ class MadeUpTeachers:
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workbench:
     """Sixty made-up faces, three flipping methods, an own cache folder."""
     monkeypatch.setenv("SDFLOW_CACHE", str(tmp_path))
-    for module in (populations, protocol, directions, trials):
+    for module in (populations, protocol, poles, trials):
         monkeypatch.setattr(module, "judge", see)
     monkeypatch.setattr(trials, "Teachers", MadeUpTeachers)
     a = len(NAMES)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
+from sdflow.attributes import ATTRIBUTES
 from sdflow.decompose import decompose
 from sdflow.edit import edit, target_semantics
-from sdflow.evaluation import directions
+from sdflow.evaluation import directions, poles
 from sdflow.evaluation.methods import Direction, DirectionMethod, our_method
+from sdflow.evaluation.poles import nearest_best, tune_flow
 from sdflow.evaluation.populations import Face, draw_codes
 from sdflow.evaluation.workbench import Workbench
 from sdflow.pipeline import Editor
@@ -90,9 +96,60 @@ def test_poles_stand_where_the_judges_see_flips(bench: Workbench) -> None:
         bench.models, "gender", normal, normal, w, labels[:, 1]
     )
     assert direction.poles[0] < -1 < 1 < direction.poles[1]
-    assert max(shares["positive"]) == max(shares["negative"]) == 1
+    assert max(shares[0]) == max(shares[1]) == 1
+    for share, pole in zip(shares, direction.poles, strict=True):  # no farther than needed
+        reach = abs(pole - (w @ normal).mean()) / (w @ normal).std()
+        assert reach == pytest.approx(directions.REACHES[share.index(1)], abs=1e-4)
     turned, _ = directions.tune_poles(bench.models, "gender", normal, 0 * normal, w, labels[:, 1])
     assert turned.poles[1] < direction.poles[1] + 1e-6  # a way that does nothing stays nearest
+
+
+def test_unknown_faces_and_those_on_the_other_side_already_are_no_starts(bench: Workbench) -> None:
+    """Where the judge sees men, labels of women or of nobody make no start."""
+    method = our_method(bench.models)
+    w = torch.zeros(6, 512)
+    w[:, NAMES.index("gender")] = torch.tensor([2.0, 2.0, 2.0, -2.0, -2.0, -2.0])
+    label = torch.tensor([0.1, 0.1, torch.nan, torch.nan, torch.nan, torch.nan])
+    args = (bench.models, "gender", 1.0, [method])
+    assert nearest_best(*args, w, label) == (0, [0.0])
+    label[3] = 0.1
+    assert nearest_best(*args, w, label) == (0, [1.0])
+
+
+def test_a_variants_poles_go_as_far_as_flips_need(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w, labels = bench.bank_codes
+    table = ATTRIBUTES["smiling"]
+    ours = our_method(bench.models)
+    for pole, expected in ((0.9, 0.9), (0.4, 0.55)):  # a face flips at .5
+        monkeypatch.setitem(ATTRIBUTES, "smiling", replace(table, poles=(0.1, pole)))
+        found, shares = tune_flow(bench.models, ours, "smiling", w, labels[:, 3])
+        assert found == pytest.approx((0.1, expected))
+        assert max(shares[0]) == max(shares[1]) == 1
+    farther = ours.with_poles({"smiling": (0.1, 0.7)})
+    assert farther.key != ours.key and ours.poles[3].tolist() == pytest.approx([0.05, 0.95])
+    assert farther.poles[3].tolist() == pytest.approx([0.1, 0.7])
+
+
+def test_tuned_files_are_named_after_all_they_depend_on(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paths() -> tuple[Path, Path]:
+        again = Workbench(bench.settings, bench.models)
+        return tuple(again.direction_path(m, "young") for m in ("linear", "published"))
+
+    first = paths()
+    assert paths() == first
+    with bench.settings.published.open("ab") as file:
+        file.write(b"0")
+    second = paths()
+    assert second[0] == first[0] and second[1] != first[1]
+    os.utime(bench.bank / "generated-00000.labels.parquet", (1, 1))
+    third = paths()
+    assert not {*third} & {*first, *second}
+    monkeypatch.setattr(poles, "TUNED_ON", 3)
+    assert not {*paths()} & {*third}
 
 
 def test_a_published_direction_is_turned_by_the_labels(bench: Workbench) -> None:

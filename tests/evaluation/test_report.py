@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sdflow.attributes import ATTRIBUTES
 from sdflow.evaluation import evaluate as command
+from sdflow.evaluation import workbench
+from sdflow.evaluation.methods import our_method
 from sdflow.evaluation.report import summarise_ageing, targets
-from sdflow.evaluation.workbench import Workbench
+from sdflow.evaluation.workbench import Settings, Workbench
 
 from .conftest import NAMES
 
@@ -59,6 +63,7 @@ def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
 
     text = (output / "report.md").read_text()
     assert "an unseen change keeps" in text
+    assert "Flips judged per attribute: 20 generated faces (target attributes), 10 " in text
     assert "| young |" in text and "`python -m sdflow evaluate --faces 60`" in text
     for name in ("methods", "methods-each", "matrix", "strengths"):
         picture = output / f"generated-{name}.png"
@@ -70,8 +75,6 @@ def test_a_run_leaves_report_scores_and_pictures(output: Path) -> None:
 def test_a_variant_that_is_not_there_is_named(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sdflow.evaluation.workbench import Settings
-
     settings = Settings(faces=20, people=0, attributes=("gender",), per_target=4, trial=0,
                         linear=False, variants=("no_mi",))  # fmt: skip
     lonely = Workbench(settings, bench.models)
@@ -108,3 +111,20 @@ def test_few_aged_faces_meet_no_target(faces: int, met: bool) -> None:
     ageing = summarise_ageing(table if faces else {})
     (row,) = targets({"trials": {"age": {"ours": ageing}}})
     assert ageing["aged"] == faces and row["met"] is met
+
+
+def test_another_training_is_compared_at_poles_of_its_own(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(faces=20, people=0, attributes=("gender",), per_target=8, trial=0,
+                        linear=False, variants=("no_mi",))  # fmt: skip
+    monkeypatch.setattr(workbench, "variant_method", lambda models, name: our_method(models))
+    other = Workbench(settings, bench.models)
+    monkeypatch.setattr(command, "Workbench", lambda settings: other)
+    monkeypatch.setitem(ATTRIBUTES, "gender", replace(ATTRIBUTES["gender"], poles=(0.3, 0.6)))
+    report = command.evaluate(settings, tmp_path / "out", "evaluate")
+    assert set(report["generated"]["methods"]) == {"ours", "no_mi"}
+    tuned = other.method("no_mi")
+    assert tuned.poles[1].tolist() == pytest.approx([0.3, 0.6])
+    assert tuned.key != other.variant("no_mi").key
+    assert report["generated"]["comparisons"]["no_mi"]["gender"]["accuracy"] > 0.9
