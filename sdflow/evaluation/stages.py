@@ -1,7 +1,7 @@
 """Runs an evaluation's jobs in one or several processes; whatever is finished is kept.
 
 Four stages, each a list of jobs that need earlier stages only: the faces in parts; the linear
-boundaries; their poles; sweeps and trials. A job leaves one file in the run folder, so a killed
+boundaries; the baselines' poles; sweeps and trials. A job leaves one file in the run folder, so a killed
 run goes on where it stopped.
 """
 
