@@ -1,8 +1,8 @@
 """Runs an evaluation's jobs in one or several processes; whatever is finished is kept.
 
 Four stages, each a list of jobs that need earlier stages only: the faces in parts; the linear
-boundaries; the baselines' poles; sweeps and trials. A job leaves one file in the run folder, so a killed
-run goes on where it stopped.
+boundaries; the baselines' poles; sweeps and trials. A job leaves one file in the run
+folder, so a killed run goes on where it stopped.
 """
 
 from __future__ import annotations
