@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 
 from sdflow.allocator import tune_allocator
+from sdflow.attributes import ATTRIBUTES
 from sdflow.edit import gated_change
 from sdflow.models import load_generator, load_identity
 from sdflow.networks.cnf import Flow, Solver
@@ -133,7 +134,7 @@ def train_semantics(
                                     learning_rate / 2, seed)  # fmt: skip
     flow = warm_up(accelerator, faces, folder / name, recipe, warm_up_steps, tokens,
                    learning_rate, seed)  # fmt: skip
-    gates = Gates(len(attributes)).to(accelerator.device)
+    gates = Gates(attributes).to(accelerator.device)
     if recipe.joint:
         train_jointly(accelerator, faces, estimator, flow, gates, folder / name, recipe,
                       joint_steps, batch, rendered, learning_rate, seed)  # fmt: skip
@@ -203,14 +204,18 @@ def warm_up(
 
 
 class Gates(torch.nn.Module):
-    """Which layers an attribute moves, (A, 18) in 0..1, as logits that training learns."""
+    """Which layers an attribute moves, (A, 18) in 0..1: learnt within those that it may move."""
 
-    def __init__(self, attributes: int) -> None:
+    def __init__(self, attributes: tuple[str, ...]) -> None:
         super().__init__()
-        self.logits = torch.nn.Parameter(torch.full((attributes, LAYERS), GATE_START))
+        self.logits = torch.nn.Parameter(torch.full((len(attributes), LAYERS), GATE_START))
+        allowed = torch.zeros(len(attributes), LAYERS)
+        for row, name in zip(allowed, attributes, strict=True):
+            row[slice(*ATTRIBUTES[name].layers)] = 1
+        self.register_buffer("allowed", allowed)
 
     def forward(self) -> torch.Tensor:
-        return self.logits.sigmoid()
+        return self.logits.sigmoid() * self.allowed
 
 
 def train_jointly(

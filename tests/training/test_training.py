@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from PIL import Image
 from safetensors import safe_open
 
+from sdflow.attributes import ATTRIBUTES
 from sdflow.images import to_image, to_tensor
 from sdflow.models import load_generator
 from sdflow.networks.cnf import Flow
@@ -193,8 +194,13 @@ def test_semantics_train(folder: Path, tmp_path: Path, name: str) -> None:
         return
     joint = json.loads((tmp_path / name / "joint" / "log.jsonl").read_text())
     assert ("mi" in joint) == (recipe.mi > 0) and {"kd", "nll", "reg"} <= joint.keys()
-    learnt = trained.gates != torch.tensor(GATE_START).sigmoid()
-    assert bool(learnt.all()) if recipe.gated else bool((trained.gates == 1).all())
+    if recipe.gated:
+        learnt = (trained.gates != torch.tensor(GATE_START).sigmoid()) & (trained.gates > 0)
+        for row, attribute in zip(learnt, NAMES, strict=True):  # where it may move, all of it
+            first, last = ATTRIBUTES[attribute].layers
+            assert row.nonzero().flatten().tolist() == list(range(first, last))
+    else:
+        assert bool((trained.gates == 1).all())
 
 
 def test_sliders_are_earned() -> None:
