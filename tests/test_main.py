@@ -337,3 +337,18 @@ def test_a_reader_who_leaves(tmp_path: Path) -> None:
         command, shell=True, cwd=tmp_path, env=environment, capture_output=True, check=False
     )
     assert done.stderr == b""
+
+
+def test_importing_the_package_is_quick() -> None:
+    code = "import sys, sdflow, sdflow.__main__; print(sdflow.__version__, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "0.1.0 False\n", done.stderr
+
+
+def test_tests_cannot_leave_this_machine() -> None:
+    import socket
+
+    with pytest.raises(RuntimeError, match="offline"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+    with pytest.raises(RuntimeError, match="offline"):
+        socket.getaddrinfo("example.org", 443)
