@@ -15,10 +15,10 @@ from importlib import import_module
 from types import ModuleType
 
 from sdflow import __version__
-from sdflow.commands import Report, Verb, faces, measurements, weights
+from sdflow.commands import Report, Verb, attributes, faces, measurements, weights
 from sdflow.manifest import WeightsError
 
-VERBS = (*faces.VERBS, *measurements.VERBS, *weights.VERBS)
+VERBS = (*faces.VERBS, *attributes.VERBS, *measurements.VERBS, *weights.VERBS)
 GROUPS = {
     "weights": "the networks' weights on this machine",
     "train": "train the networks, step by step",

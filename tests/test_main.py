@@ -16,7 +16,7 @@ from PIL import Image
 from sdflow import __main__ as command_line
 from sdflow import media, pipeline
 from sdflow.__main__ import main, make_parser
-from sdflow.attributes import ATTRIBUTES
+from sdflow.attributes import shipped_attributes
 from sdflow.faces import Face, load_face, save_face
 from sdflow.pipeline import Editor
 
@@ -286,10 +286,24 @@ def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
             make_parser().parse_args([*words, "--help"])
         assert caught.value.code == 0
         assert "usage: python -m sdflow" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["edit", "--help"])
-    told = capsys.readouterr().out
-    assert all(name in told for name in ATTRIBUTES)
+
+
+def test_attributes_lists_what_the_models_ship(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run(capsys, "attributes")["attributes"]
+    assert [row["name"] for row in rows] == [row.name for row in shipped_attributes()]
+    assert main(["attributes"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told] == [row["name"] for row in rows]
+    assert f"-1 {rows[0]['negative']}, +1 {rows[0]['positive']}" in told[0]
+
+
+def test_a_row_of_the_table_without_a_slider_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = shipped_attributes()[:3]
+    monkeypatch.setattr("sdflow.commands.faces.shipped_attributes", lambda: (first, second))
+    assert main(["edit", "photo.jpg", "-s", f"{third.name}=1"]) == 2
+    assert f"Use one of: {first.name}, {second.name}." in capsys.readouterr().err
 
 
 def test_training_verbs_are_loaded_when_asked_for(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdflow.attributes import ATTRIBUTES
+from sdflow.attributes import ATTRIBUTES, shipped_attributes
 from sdflow.commands import Report, Verb
 
 if TYPE_CHECKING:
@@ -172,10 +172,14 @@ def read_strengths(texts: Sequence[str]) -> dict[str, float]:
 
     Raises:
         BadStrength: not of this form, given twice, or not a number from −1 to 1.
-        UnknownAttribute: no such row in the table.
+        UnknownAttribute: the models don't have it.
+        WeightsError: the flow's file, which names them, is missing or damaged.
     """
     from sdflow.edit import BadStrength, parse_strengths
 
+    if not texts:
+        return {}
+    names = tuple(row.name for row in shipped_attributes())
     strengths: dict[str, float] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -187,7 +191,7 @@ def read_strengths(texts: Sequence[str]) -> dict[str, float]:
             number = float(value)
         except ValueError:
             number = value  # named in the error
-        strengths |= parse_strengths({name: number}, tuple(ATTRIBUTES))
+        strengths |= parse_strengths({name: number}, names)
     return strengths
 
 
@@ -291,8 +295,7 @@ def _photo_options(parser: argparse.ArgumentParser, refine: str = "--steps") -> 
 def _picture_options(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "-s", "--strength", action="append", default=[], metavar="NAME=VALUE",
-        help="such as smiling=0.8, -1 to 1; may be repeated. "
-        f"Names: {', '.join(ATTRIBUTES)}",
+        help="such as smiling=0.8, -1 to 1; may be repeated; the verb attributes lists the names",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help=f".png, .jpg or .webp; default {default}"
@@ -330,7 +333,7 @@ def _sweep_options(parser: argparse.ArgumentParser) -> None:
     _photo_options(parser, refine="--refine")
     parser.add_argument(
         "-a", "--attributes", nargs="+", default=[], metavar="NAME",
-        help=f"rows; default all of {', '.join(ATTRIBUTES)}",
+        help="rows; default all that the verb attributes lists",
     )  # fmt: skip
     parser.add_argument(
         "--steps", type=int, default=5, metavar="N", help="strengths from -1 to 1; default 5"

@@ -61,8 +61,7 @@ def add_endpoints(service: Service) -> None:
     @told
     def list_attributes() -> list[dict[str, str]]:
         """The attributes that `edit` takes, with what -1 (negative) and 1 (positive) mean."""
-        fields = ("name", "label", "negative", "positive", "group")
-        return [{name: getattr(row, name) for name in fields} for row in service.attributes]
+        return [row.about() for row in service.attributes]
 
     with gr.Row(visible=False):
         strengths = {

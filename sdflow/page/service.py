@@ -6,7 +6,6 @@ One `Service` serves all visitors of a process. It knows nothing of Gradio.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import sys
 import threading
@@ -18,9 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from sdflow import weights
 from sdflow.align import crop_face, find_faces
-from sdflow.attributes import ATTRIBUTES, Attribute
+from sdflow.attributes import Attribute, shipped_attributes
 from sdflow.faces import Face, FaceStore, face_to_bytes, load_face
 from sdflow.images import BadImage, open_photo, save
 from sdflow.manifest import WeightsError
@@ -91,8 +89,7 @@ class Service:
         Raises:
             WeightsError: the flow's file is missing or damaged.
         """
-        names = json.loads(weights.metadata("flow")["settings"])["shipped"]
-        return tuple(ATTRIBUTES[name] for name in names)
+        return shipped_attributes()
 
     @property
     def status(self) -> str:
