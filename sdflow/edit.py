@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sdflow.networks.cnf import FINE, Flow, Solver
@@ -115,10 +116,15 @@ def gated_change(
     for k in range(steps):
         reached = reached.scatter(1, order[:, k : k + 1], True)
         path.append(torch.where(reached, c_target, c))
-    conditions = torch.cat(path)  # ((K + 1) B, A)
-    decoded = flow.decode(z.repeat(steps + 1, 1, 1), conditions, solver)
-    changes = decoded.unflatten(0, (steps + 1, len(z))).diff(dim=0)  # (K, B, L, 512)
-    return (gates[order.T].unsqueeze(-1) * changes).sum(0)
+    share = gates[order.T] * moved.gather(1, order).T.unsqueeze(-1)  # (K, B, L)
+    # Only the layers that a step moves are decoded, before it and after it.
+    used = F.pad((share > 0).byte(), (0, 0, 0, 0, 1, 1))  # (K + 2, B, L)
+    used = (used[:-1] | used[1:]).bool()  # (K + 1, B, L)
+    conditions = torch.stack(path).unsqueeze(2).expand(-1, -1, z.shape[1], -1)  # (K + 1, B, L, A)
+    decoded = z.new_zeros(*used.shape, z.shape[2])
+    tokens = z.expand_as(decoded)[used].unsqueeze(1)  # (N, 1, 512)
+    decoded[used] = flow.decode(tokens, conditions[used], solver).squeeze(1)
+    return (share.unsqueeze(-1) * decoded.diff(dim=0)).sum(0)
 
 
 @torch.no_grad()

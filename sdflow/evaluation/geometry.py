@@ -1,7 +1,7 @@
 """The judges' geometry: dlib's 68 points (and the picture) in, measures of the face out.
 
 Every measure is a ratio, most of them in distances between the eyes' middles, so that size and
-tilt of the head do not count. Pitch, yaw and the face's width are calibrated to facemesh.
+tilt of the head do not count. Pitch and yaw are calibrated to facemesh.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from torch import Tensor
 
 _YAW_SLOPE, _YAW_OFFSET = 77.03, -0.14  # degrees, to facemesh's angle: r .992, deviation 1.6
 _PITCH = (-43.7, 32.1, 18.3)  # degrees for nose tip, cheeks, constant: r .91, deviation 3.6
-_WIDTH = (0.211, -0.492, 0.889)  # for width over height, nose over chin, constant: r only .57
 _BRIDGE, _BRIDGE_SAMPLES = 0.15, 48  # half side in eye distances; samples a side
-_BROWS = slice(17, 27)
 _CHEEKS = [0, 1, 15, 16]  # the outline's upper ends, beside the ears
 _INNER_LIPS = ([61, 62, 63], [67, 66, 65])
 _OUTER_LIPS = ([50, 51, 52], [58, 57, 56])
@@ -30,12 +28,8 @@ def mouth_width(points: np.ndarray) -> np.ndarray:
 def mouth_gap(points: np.ndarray) -> np.ndarray:
     """Gap between the inner lips over the gap with the lips (0..1), for points (B, 68, 2)."""
     gap = _gap(points, *_INNER_LIPS)
-    return gap / (gap + _lips(points))
-
-
-def lip_thickness(points: np.ndarray) -> np.ndarray:
-    """Thickness of both lips over the mouth's width, for points (B, 68, 2)."""
-    return _lips(points) / _gap(points, [48], [54])
+    lips = sum(_gap(points, *pair) for pair in zip(_OUTER_LIPS, _INNER_LIPS, strict=True))
+    return gap / (gap + lips)
 
 
 def eye_opening(points: np.ndarray) -> np.ndarray:
@@ -43,18 +37,6 @@ def eye_opening(points: np.ndarray) -> np.ndarray:
     left = _gap(points, [37, 38], [41, 40]) / _gap(points, [36], [39])
     right = _gap(points, [43, 44], [47, 46]) / _gap(points, [42], [45])
     return (left + right) / 2
-
-
-def face_width(points: np.ndarray) -> np.ndarray:
-    """Width between the cheeks over the height from brows to chin, for points (B, 68, 2).
-
-    A nod shortens the height; the nose's base, between eyes and chin, tells how far.
-    """
-    brows = points[:, _BROWS].mean(1)
-    height = np.linalg.norm(points[:, 8] - brows, axis=1)
-    down = _upright(points)[..., 1]
-    wide, nod, constant = _WIDTH
-    return wide * _gap(points, [1], [15]) / height + nod * down[:, 33] / down[:, 8] + constant
 
 
 def nose_yaw(points: np.ndarray) -> np.ndarray:
@@ -119,8 +101,3 @@ def _upright(points: np.ndarray) -> np.ndarray:
 def _gap(points: np.ndarray, first: list[int], second: list[int]) -> np.ndarray:
     """Mean distance (B,) of pairs of points."""
     return np.linalg.norm(points[:, first] - points[:, second], axis=-1).mean(1)
-
-
-def _lips(points: np.ndarray) -> np.ndarray:
-    upper = _gap(points, _OUTER_LIPS[0], _INNER_LIPS[0])
-    return upper + _gap(points, _OUTER_LIPS[1], _INNER_LIPS[1])

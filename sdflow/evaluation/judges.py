@@ -50,8 +50,7 @@ class Judged:
 # On the faces labelled by eye: gender accuracy .963 (AUC .996), smile .970 (.997), glasses .952
 # (.976); age orders children with AUC .997. Probes, on faces left out: weights/probes.safetensors,
 # metadata "figures". Against the teachers, on 880 faces of the bank: r of yaw .985, pitch .916,
-# mouth_open .906, lips .685, eyes_open .668, face_width .585 (and it follows pitch with r .69);
-# the proportions' thresholds leave as many faces above as the teacher's middle does.
+# mouth_open .906, eyes_open .668 (its threshold leaves as many faces above as the teacher's does).
 _BANK_LABELS = "linear probe on faceres, fitted to labels of BiSeNet, the teacher's network"
 JUDGED = {
     "eyeglasses": Judged("glasses", 1, 36.0, "edges across the bridge of the nose, 0..255"),
@@ -67,9 +66,7 @@ JUDGED = {
     "mouth_open": Judged("mouth_open", 1, 0.245, "landmarks: gap over gap and lips"),
     "dark_hair": Judged("dark_hair", 1, 0.0, _BANK_LABELS),
     "hat": Judged("hat", 1, 0.0, _BANK_LABELS),
-    "wide_face": Judged("face_width", 1, 0.908, "landmarks, calibrated to facemesh; weak"),
     "open_eyes": Judged("eyes_open", 1, 0.281, "landmarks: gap of the lids over the eye's width"),
-    "full_lips": Judged("lips", 1, 0.233, "landmarks: thickness of the lips over their width"),
 }
 # The measures' thresholds. A second opinion: `smile_width` (AUC .980), `glasses_probe` (.996).
 THRESHOLDS = {"smile_width": 0.95, "glasses_probe": 0.0} | {
@@ -126,7 +123,7 @@ def judge(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
     Returns:
         (B,) arrays: `gender` (probability of male), `age` (years), `smile` (probability of happy),
         `smile_width`, `glasses` (edge strength), `yaw` and `pitch` (degrees, positive to the
-        picture's right and up), `mouth_open`, `face_width`, `eyes_open`, `lips` (proportions),
+        picture's right and up), `mouth_open`, `eyes_open` (proportions),
         the log-odds `beard`, `long_hair`, `bangs`, `bald`, `dark_hair`, `hat`, `glasses_probe`,
         and `face_seen` (whether dlib's detector saw a face; else its landmarks rest on the usual
         place). Besides `faceres` (B, 1024) and, with `identity`, `dlib` (B, 128): see `distance`.
@@ -157,9 +154,7 @@ def judge(images: Tensor, identity: bool = True) -> dict[str, np.ndarray]:
         "yaw": geometry.nose_yaw(points),
         "pitch": geometry.nose_pitch(points),
         "mouth_open": geometry.mouth_gap(points),
-        "face_width": geometry.face_width(points),
         "eyes_open": geometry.eye_opening(points),
-        "lips": geometry.lip_thickness(points),
         "glasses_probe": apply_probe("glasses_judge", features).numpy(),
         **{name: apply_probe(f"{name}_judge", features).numpy() for name in PROBES},
         "face_seen": np.array([seen for _, seen in found]),

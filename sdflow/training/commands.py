@@ -40,10 +40,7 @@ from sdflow.training.probes import write_probes
 from sdflow.training.recipe import RECIPES
 from sdflow.training.sdflow import train_semantics
 
-# Candidates that c leaves out: facemesh's lips are mostly "does not smile" (r -.72) and its width
-# follows the nod, so that to keep them is to hold back the smile and the nod.
-LEFT_OUT = ("full_lips", "wide_face")
-TRAINED = tuple(name for name in ATTRIBUTES if name not in LEFT_OUT)
+TRAINED = tuple(ATTRIBUTES)
 SHIP_ACCURACY, SHIP_PRESERVATION = 0.85, 0.93  # what an attribute needs to have a slider
 
 

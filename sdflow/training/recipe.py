@@ -25,7 +25,7 @@ class Recipe:
     nll: float = 1.0
     mi: float = 10.0
     reg: float = 0.5
-    identity: float = 0.2
+    identity: float = 0.5
     gates: float = 0.1
     gated: bool = True
     labels: bool = False

@@ -38,8 +38,7 @@ CHILD_AGE, CHILD_WIDTH = 19.5, 2.0  # years; calibrated on faces labelled by eye
 YAW_SPAN = 80.0  # degrees from 0 to 1: -40 is 0, +40 is 1
 PITCH_SPAN = 60.0  # degrees from 0 to 1: 30 down is 0, 30 up is 1
 HAIR_SOFTNESS = 8.0  # CIE L; divides the distance from the threshold
-# proportion → its middle, and its distance to 0 and 1: two deviations of the bank's faces
-PROPORTIONS = {"face_width": (0.91, 0.09), "eyes_open": (0.335, 0.10), "lips": (0.28, 0.10)}
+EYES_MIDDLE, EYES_SPAN = 0.335, 0.20  # gap of the lids; four deviations of the bank's faces
 AGE_SPAN = 70.0  # years from 1 (5 years old) to 0 (75 years old)
 
 _PARSE_SIZE = 256  # class maps at 256 px agree with 512 px to a share of .002
@@ -50,10 +49,8 @@ _SOFTENING = 2.0  # divides the log-odds of a smile, so that few labels are exac
 _PITCH_NEUTRAL = -11.0  # facemesh's angle of a face that looks straight ahead, degrees
 # facemesh points that span the face: top, chin, picture's left edge, right edge.
 _TOP, _CHIN, _LEFT, _RIGHT = 10, 152, 234, 454
-# Of each eye: upper lid, lower lid, outer corner, inner corner; of the lips: the upper one's
-# edges, the lower one's edges, the corners of the mouth.
+# Of each eye: upper lid, lower lid, outer corner, inner corner.
 _EYE_POINTS = ((159, 145, 33, 133), (386, 374, 263, 362))
-_LIP_POINTS = ((0, 13), (14, 17), (61, 291))
 
 
 def crop(images: Tensor, box: tuple[float, float, float, float], size: int) -> Tensor:
@@ -76,23 +73,14 @@ def pose(mesh: Tensor) -> tuple[Tensor, Tensor]:
     return yaw, pitch - _PITCH_NEUTRAL
 
 
-def proportions(mesh: Tensor) -> dict[str, Tensor]:
-    """Proportions (B,) of a facemesh (B, 468, 3), measured in space, so that a turn adds little.
-
-    `face_width` over the face's height; `eyes_open`, gap of the lids over the eye's width;
-    `lips`, thickness of both lips over the mouth's width.
-    """
+def eye_opening(mesh: Tensor) -> Tensor:
+    """Gap of the lids over the eye's width (B,), mean of both eyes of a facemesh (B, 468, 3)."""
 
     def gap(a: int, b: int) -> Tensor:
         return (mesh[:, a] - mesh[:, b]).norm(dim=1)
 
     eyes = [gap(upper, lower) / gap(outer, inner) for upper, lower, outer, inner in _EYE_POINTS]
-    upper, lower, corners = (gap(*pair) for pair in _LIP_POINTS)
-    return {
-        "face_width": gap(_LEFT, _RIGHT) / gap(_TOP, _CHIN),
-        "eyes_open": (eyes[0] + eyes[1]) / 2,
-        "lips": (upper + lower) / corners,
-    }
+    return (eyes[0] + eyes[1]) / 2
 
 
 # Method of `Teachers` → the measures that it makes.
@@ -101,7 +89,7 @@ MEASURES = {
               "glasses_likely"),
     "person": ("gender", "age", "child", "beard"),
     "smile": ("smile",),
-    "pose": ("yaw", "pitch", "face_width", "eyes_open", "lips"),
+    "pose": ("yaw", "pitch", "eyes_open"),
 }  # fmt: skip
 
 
@@ -147,7 +135,7 @@ class Teachers:
         Returns:
             (B,) float32 each, the measures named in `MEASURES`: those of `parse_areas`, `gender`
             (probability of male), `age` (years), `child`, `beard` (0..1), `smile` (probability of
-            happy), `yaw`, `pitch` (degrees) and the `proportions`.
+            happy), `yaw`, `pitch` (degrees), `eyes_open`.
 
         Raises:
             ValueError: The images have another shape.
@@ -207,8 +195,12 @@ class Teachers:
         faces = (crop(images, (0.1, 0.1, 0.9, 0.9), 192) + 1) / 2
         meshes = self._mesh(torch.cat([faces, faces.flip(3)]))["Identity_2"].reshape(-1, 468, 3)
         (yaw, mirrored), (pitch, again) = (angle.chunk(2) for angle in pose(meshes))
-        shape = {name: sum(value.chunk(2)) / 2 for name, value in proportions(meshes).items()}
-        return {"yaw": (yaw - mirrored) / 2, "pitch": (pitch + again) / 2, **shape}
+        gaps, mirrored_gaps = eye_opening(meshes).chunk(2)
+        return {
+            "yaw": (yaw - mirrored) / 2,
+            "pitch": (pitch + again) / 2,
+            "eyes_open": (gaps + mirrored_gaps) / 2,
+        }
 
 
 def parse_areas(maps: Tensor, images: Tensor) -> dict[str, Tensor]:
@@ -260,13 +252,9 @@ def hair_lightness(images: Tensor, hair: Tensor) -> Tensor:
 def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
     """Raw measures as values in 0..1, one for each attribute, .5 at the decision threshold.
 
-    Ages, angles and proportions are linear: `young` in years (5 is 1, 75 is 0), `yaw` and `pitch`
-    in degrees. `dark_hair` is nan where there is no hair.
+    Ages, angles and the lids' gap are linear: `young` in years (5 is 1, 75 is 0), `yaw` and
+    `pitch` in degrees. `dark_hair` is nan where there is no hair.
     """
-
-    def proportion(name: str) -> Tensor:
-        middle, reach = PROPORTIONS[name]
-        return (0.5 + (labels[name] - middle) / (2 * reach)).clamp(0, 1)
 
     def area(name: str) -> Tensor:  # odds grow with the square of the area
         return labels[name] ** 2 / (labels[name] ** 2 + THRESHOLDS[name] ** 2)
@@ -285,9 +273,7 @@ def probabilities(labels: dict[str, Tensor]) -> dict[str, Tensor]:
         "pitch": (0.5 + labels["pitch"] / PITCH_SPAN).clamp(0, 1),
         "beard": labels["beard"],
         "dark_hair": ((THRESHOLDS["hair_light"] - labels["hair_light"]) / HAIR_SOFTNESS).sigmoid(),
-        "wide_face": proportion("face_width"),
-        "open_eyes": proportion("eyes_open"),
-        "full_lips": proportion("lips"),
+        "open_eyes": (0.5 + (labels["eyes_open"] - EYES_MIDDLE) / EYES_SPAN).clamp(0, 1),
         "hat": area("hat"),
         "long_hair": area("hair_length"),
         "bangs": area("bangs"),
