@@ -17,6 +17,7 @@ from sdflow import __main__ as command_line
 from sdflow import media, pipeline
 from sdflow.__main__ import main, make_parser
 from sdflow.attributes import shipped_attributes
+from sdflow.commands import measurements
 from sdflow.faces import Face, load_face, save_face
 from sdflow.pipeline import Editor
 
@@ -304,6 +305,15 @@ def test_a_row_of_the_table_without_a_slider_is_refused(
     monkeypatch.setattr("sdflow.commands.faces.shipped_attributes", lambda: (first, second))
     assert main(["edit", "photo.jpg", "-s", f"{third.name}=1"]) == 2
     assert f"Use one of: {first.name}, {second.name}." in capsys.readouterr().err
+
+
+def test_the_stated_command_of_an_evaluation_repeats_it() -> None:
+    asked = ["evaluate", "--faces", "7", "--per-attribute", "3", "--trial", "5", "--no-linear"]
+    asked += ["--variant", "no_mi", "--attributes", "young", "yaw"]
+    args = make_parser().parse_args(asked)
+    words = measurements.stated_command(args).split()
+    assert words[:3] == ["python", "-m", "sdflow"]
+    assert vars(make_parser().parse_args(words[3:])) == vars(args)
 
 
 def test_training_verbs_are_loaded_when_asked_for(

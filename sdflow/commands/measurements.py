@@ -47,12 +47,14 @@ def evaluate(args: argparse.Namespace) -> Report:
         trial=args.trial,
         workers=args.workers,
     )
-    return run(settings, args.output, _command(args))
+    return run(settings, args.output, stated_command(args))
 
 
-def _command(args: argparse.Namespace) -> str:
+def stated_command(args: argparse.Namespace) -> str:
     """The command line that gives the same figures on another machine: no paths of this one."""
-    words = ["python -m sdflow evaluate", f"--faces {args.faces}", f"--people {args.people}"]
+    counts = ("faces", "people", "per_attribute", "per_attribute_people", "trial")
+    words = ["python -m sdflow evaluate"]
+    words += [f"--{name.replace('_', '-')} {getattr(args, name)}" for name in counts]
     words += [f"--variant {name}" for name in args.variant]
     words += [f"--directions {args.directions.name}"] if args.directions else []
     words += ["--no-linear"] if args.no_linear else []

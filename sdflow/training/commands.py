@@ -1,7 +1,8 @@
 """The verbs below `python -m sdflow train`: from nothing to the files in ``weights/``.
 
-    python -m sdflow train bank --faces 6000 --photos lfw-dev   # codes, pictures, aligned photos
+    python -m sdflow train bank --faces 8000 --photos lfw-dev   # codes, pictures, aligned photos
     python -m sdflow train labels                               # the teachers
+    python -m sdflow train probes --hand-labels hand-labels.npz # the beard's teacher, judges
     python -m sdflow train bank --balanced 800                  # rare faces, found by the labels
     python -m sdflow train labels
     python -m sdflow train semantics --variant draft            # a first flow …
@@ -45,7 +46,7 @@ SHIP_ACCURACY, SHIP_PRESERVATION = 0.85, 0.93  # what an attribute needs to have
 
 
 def train_bank(args: argparse.Namespace) -> Report:
-    """Renders missing shards of generated or balanced faces and aligns photos."""
+    """Renders missing shards of generated, balanced or edited faces and aligns photos."""
     folder = args.folder / "bank"
     generator = load_generator()
     synthesis = FastSynthesis(generator)
@@ -71,7 +72,7 @@ def train_bank(args: argparse.Namespace) -> Report:
 
 
 def train_labels(args: argparse.Namespace) -> Report:
-    """Labels every shard that has no labels yet and writes the index."""
+    """Measures what the teachers have not measured yet on every shard; writes the index."""
     labels.label_shards(args.folder / "bank", args.worker, args.workers)
     return {"index": str(labels.write_index(args.folder / "bank"))}
 

@@ -29,9 +29,10 @@ from sdflow.training.commands import good_enough, ship
 from sdflow.training.degrade import degrade
 from sdflow.training.encoder import train_encoder
 from sdflow.training.export import store
+from sdflow.training.faces import even_weights
 from sdflow.training.loop import run
 from sdflow.training.recipe import RECIPES
-from sdflow.training.sdflow import GATE_START, even_weights, train_semantics
+from sdflow.training.sdflow import GATE_START, train_semantics
 from sdflow.training.teachers import MEASURES
 
 NAMES = ("eyeglasses", "gender", "young", "smiling", "yaw")
