@@ -1,7 +1,7 @@
-"""Where a baseline's edits end: at the nearest poles that flip the most faces of the bank.
+"""Where an edit ends: at the nearest poles that flip the most faces of the training's bank.
 
-One rule for all baselines, so that none is weak because its ends were set with less care: straight
-directions choose among scores, other trainings of the flow among c at the table's pole and beyond.
+One rule for our own edits and all baselines, so that none is weak because its ends were set with
+less care: straight directions choose among scores, flows among values of c.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sdflow.attributes import ATTRIBUTES
 from sdflow.evaluation.judges import judge, positive
 from sdflow.evaluation.methods import FlowMethod, Method
 from sdflow.evaluation.populations import Face, render
 from sdflow.models import ModelSet
 
-TUNED_ON = 30  # faces a side, at most
-BEYOND = (0.0, 0.15, 0.3)  # of c, past the table's pole
+TUNED_ON = 20  # faces a side, at most
+ENDS = (0.05, -0.1, -0.25, -0.4)  # c at the negative pole, nearest first; 1 - c at the positive
 SIDES = (-1.0, 1.0)
 
 
@@ -64,20 +63,16 @@ def nearest_best(
 def tune_flow(
     models: ModelSet, method: FlowMethod, attribute: str, w: Tensor, label: Tensor
 ) -> tuple[tuple[float, float], list[list[float]]]:
-    """One attribute's poles for another training of the flow, and the shares that each flipped.
+    """One attribute's poles for a flow, and the share that each of `ENDS` flipped, by side.
 
     Args:
         models, attribute, w, label: see `nearest_best`.
         method: whose c is moved.
     """
-    table = ATTRIBUTES[attribute].poles
-    outwards = float(np.sign(table[1] - table[0]))
+    tried = [method.with_poles({attribute: (end, 1 - end)}) for end in ENDS]
     poles, shares = [], []
-    for sign, pole in zip(SIDES, table, strict=True):
-        ends = [pole + sign * outwards * beyond for beyond in BEYOND]
-        pairs = [(end, table[1]) if sign < 0 else (table[0], end) for end in ends]
-        tried = [method.with_poles({attribute: pair}) for pair in pairs]
+    for sign in SIDES:
         best, share = nearest_best(models, attribute, sign, tried, w, label)
-        poles.append(ends[best])
+        poles.append(ENDS[best] if sign < 0 else 1 - ENDS[best])
         shares.append(share)
     return (poles[0], poles[1]), shares

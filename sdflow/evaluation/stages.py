@@ -8,7 +8,7 @@ folder, so a killed run goes on where it stopped.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -24,7 +24,7 @@ from sdflow.evaluation.workbench import LINEAR, Settings, Workbench
 from sdflow.training.progress import Progress
 
 SECONDS = {  # of one core
-    "make_boundary": 3.0, "make_direction": 150.0, "make_poles": 120.0, "sweep": 0.35,
+    "make_boundary": 3.0, "make_direction": 100.0, "make_poles": 80.0, "sweep": 0.35,
     "trial": 250.0,
 }  # fmt: skip
 
@@ -44,27 +44,39 @@ class Job:
 def run_stages(bench: Workbench) -> None:
     """Does whatever is not done yet, and says before how long each stage will take."""
     for what, jobs in _stages(bench):
-        missing = [job for job in jobs if not job.path.exists()]
-        if not missing:
-            continue
-        workers = min(bench.settings.workers, len(missing))
-        minutes = sum(job.seconds for job in missing) / 60
-        share = f"{len(missing)} of {len(jobs)} jobs to do"
-        print(f"{what}: {share}, about {minutes:.0f} core minutes", file=sys.stderr)
-        progress = Progress(what, len(missing))
-        if workers == 1:
-            for job in missing:
-                getattr(bench, job.method)(*job.arguments)
-                progress.advance()
-            continue
-        missing.sort(key=lambda job: -job.seconds)  # long ones first, so that all end together
-        with ProcessPoolExecutor(
-            workers, get_context("spawn"), _start_worker, (bench.settings,)
-        ) as pool:
-            futures = [pool.submit(_work, job) for job in missing]
-            for future in as_completed(futures):
-                future.result()
-                progress.advance()
+        run_jobs(bench, what, jobs)
+
+
+def run_jobs(bench: Workbench, what: str, jobs: Sequence[Job]) -> None:
+    """Does the jobs whose files are missing, in as many processes as the settings say."""
+    missing = [job for job in jobs if not job.path.exists()]
+    if not missing:
+        return
+    workers = min(bench.settings.workers, len(missing))
+    minutes = sum(job.seconds for job in missing) / 60
+    share = f"{len(missing)} of {len(jobs)} jobs to do"
+    print(f"{what}: {share}, about {minutes:.0f} core minutes", file=sys.stderr)
+    progress = Progress(what, len(missing))
+    if workers == 1:
+        for job in missing:
+            getattr(bench, job.method)(*job.arguments)
+            progress.advance()
+        return
+    missing.sort(key=lambda job: -job.seconds)  # long ones first, so that all end together
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), _start_worker, (bench.settings,)
+    ) as pool:
+        futures = [pool.submit(_work, job) for job in missing]
+        for future in as_completed(futures):
+            future.result()
+            progress.advance()
+
+
+def tune_ours(bench: Workbench) -> dict[str, tuple[float, float]]:
+    """Poles of our own flow, by attribute, found as those of every baseline are."""
+    names = bench.models.attributes
+    run_jobs(bench, "poles", _pole_jobs(bench, OURS, names))
+    return {name: bench.poles(OURS, name) for name in names}
 
 
 def count_edits(bench: Workbench) -> dict[str, int]:
@@ -92,9 +104,8 @@ def _stages(bench: Workbench) -> Iterator[tuple[str, list[Job]]]:
             SECONDS["make_direction"])
         for method in (PUBLISHED, *LINEAR) if method in names for name in bench.moved_by(method)
     ] + [
-        Job("make_poles", (method, name), bench.poles_path(method, name), SECONDS["make_poles"])
-        for method in bench.settings.variants if method in names
-        for name in bench.moved_by(method)
+        job for method in bench.settings.variants if method in names
+        for job in _pole_jobs(bench, method, bench.moved_by(method))
     ]  # fmt: skip
     jobs = []
     for task in bench.tasks():
@@ -106,6 +117,11 @@ def _stages(bench: Workbench) -> Iterator[tuple[str, list[Job]]]:
     for rows in bench.parts(PEOPLE):
         jobs.append(Job("likeness", (rows,), bench.likeness_path(rows), 3.0 * len(rows)))
     yield "sweeps and trials", jobs
+
+
+def _pole_jobs(bench: Workbench, method: str, names: Sequence[str]) -> list[Job]:
+    seconds = SECONDS["make_poles"]
+    return [Job("make_poles", (method, a), bench.poles_path(method, a), seconds) for a in names]
 
 
 def trials_of(bench: Workbench) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 from sdflow import weights
-from sdflow.attributes import ATTRIBUTES
 from sdflow.evaluation import directions as linear
 from sdflow.evaluation import likeness, poles, populations, trials
 from sdflow.evaluation.methods import (
@@ -134,15 +133,17 @@ class Workbench:
             elif (variant := self.variant(name)) is None:
                 self._methods[name] = None
             else:
-                found = {a: load_file(self.poles_path(name, a))["poles"].tolist()
-                         for a in self.moved_by(name)}  # fmt: skip
+                found = {a: self.poles(name, a) for a in self.moved_by(name)}
                 self._methods[name] = variant.with_poles(found)
         return self._methods[name]
 
     def variant(self, name: str) -> FlowMethod | None:
-        """Another training as it was stored, or None."""
+        """A training as it was stored, ours or another; None if there is none."""
         if name not in self._variants:
-            self._variants[name] = variant_method(self.models, name)
+            ours = name == OURS
+            self._variants[name] = (
+                our_method(self.models) if ours else variant_method(self.models, name)
+            )
         return self._variants[name]
 
     def method_names(self) -> list[str]:
@@ -191,7 +192,7 @@ class Workbench:
         """A short name for the bank's present state and how baselines are fitted to it."""
         state = [(p.name, p.stat().st_size, label_path(p).stat().st_mtime_ns)
                  for kind in WITH_CODES for p in labelled_shards(self.bank, kind)]  # fmt: skip
-        constants = (linear.RIDGES, linear.FOLDS, linear.REACHES, poles.TUNED_ON, poles.BEYOND)
+        constants = (linear.RIDGES, linear.FOLDS, linear.REACHES, poles.TUNED_ON, poles.ENDS)
         return _short(repr((state, self.models.attributes, constants)))
 
     def boundary_path(self, attribute: str) -> Path:
@@ -207,8 +208,13 @@ class Workbench:
 
     def poles_path(self, variant: str, attribute: str) -> Path:
         """File of the poles of an attribute under another training."""
-        key = _short(f"{self.variant(variant).key}{ATTRIBUTES[attribute].poles}")
+        key = _short(self.variant(variant).key)
         return self.folder / f"poles-{variant}-{attribute}-{key}-{self.bank_name}.safetensors"
+
+    def poles(self, variant: str, attribute: str) -> tuple[float, float]:
+        """What `make_poles` found."""
+        negative, positive = load_file(self.poles_path(variant, attribute))["poles"].tolist()
+        return round(negative, 3), round(positive, 3)
 
     @cached_property
     def bank_codes(self) -> tuple[torch.Tensor, torch.Tensor]:

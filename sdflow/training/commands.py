@@ -11,6 +11,7 @@
     python -m sdflow train encoder
     python -m sdflow train semantics
     python -m sdflow train semantics --variant paper            # and other variants to compare
+    python -m sdflow train poles                                # where strengths end
     python -m sdflow evaluate -o evaluation
     python -m sdflow train ship                                 # sliders for what is good enough
 
@@ -31,12 +32,12 @@ from sdflow import weights
 from sdflow.attributes import ATTRIBUTES
 from sdflow.commands import Report
 from sdflow.manifest import manifest_path
-from sdflow.models import load_flow, load_generator
+from sdflow.models import load_flow, load_generator, load_semantics
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.training import bank, labels
 from sdflow.training.balance import balanced_sampler, edited_sampler
 from sdflow.training.encoder import train_encoder
-from sdflow.training.export import export, store
+from sdflow.training.export import export, storage_loss, store
 from sdflow.training.probes import write_probes
 from sdflow.training.recipe import RECIPES
 from sdflow.training.sdflow import train_semantics
@@ -113,7 +114,26 @@ def train_semantics_and_export(args: argparse.Namespace) -> Report:
     )  # fmt: skip
     files = [] if trained.estimator is None else write("estimator", trained.estimator)
     files += write("flow", trained.flow, settings)
-    return {"files": [str(path) for path in files]}
+    report = {"files": [str(path) for path in files]}
+    if trained.estimator is not None:
+        faces = bank.read_arrays(bank.shards(args.folder / "bank", "generated", True)[:1],
+                                 ("image", "w"))  # fmt: skip
+        estimator, flow, _ = load_semantics(folder=files[0].parent)
+        crops = faces["image"][:64].float() / 127.5 - 1
+        networks = trained.estimator.eval().cpu(), trained.flow.eval().cpu()
+        report["float16"] = storage_loss(networks, (estimator, flow), crops, faces["w"][:64])
+    return report
+
+
+def tune_poles(args: argparse.Namespace) -> Report:
+    """Moves the ends of all strengths to where flips saturate on faces of the bank."""
+    from sdflow.evaluation.stages import tune_ours
+    from sdflow.evaluation.workbench import Settings, Workbench
+
+    poles = tune_ours(Workbench(Settings(workers=max(args.workers, 1))))
+    flow, settings = load_flow()
+    export("flow", flow, settings | {"poles": poles})
+    return {"poles": poles}
 
 
 def ship(args: argparse.Namespace) -> Report:
@@ -167,6 +187,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser = add("probes", train_probes, "fit linear probes: the beard's teacher, judges", {})
     parser.add_argument("--hand-labels", type=Path, required=True,
                         help="npz, faces labelled by eye: w, beard, glasses")  # fmt: skip
+    add("poles", tune_poles, "set the poles where edits flip the most faces of the bank",
+        {"workers": (1, "processes")})  # fmt: skip
     parser = add("ship", ship, "give sliders to the attributes that evaluation found good", {})
     parser.add_argument("--scores", type=Path, default=manifest_path().parent / "scores.json",
                         help="written by evaluate; default: %(default)s")  # fmt: skip

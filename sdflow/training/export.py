@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sdflow.manifest import add_repository_entry, manifest_path
+from sdflow.networks.cnf import FINE
 from sdflow.training.bank import write_whole
 
 PART = 9_000_000  # bytes of tensors in one file
@@ -55,3 +56,32 @@ def store(
         write_whole(part, files[-1], {"settings": json.dumps(settings or {})})
         files[-1].chmod(0o644)
     return files
+
+
+@torch.no_grad()
+def storage_loss(
+    trained: tuple[nn.Module, nn.Module], stored: tuple[nn.Module, nn.Module], crops: torch.Tensor,
+    w: torch.Tensor,
+) -> dict[str, float]:  # fmt: skip
+    """What storing in float16 costs: `c`, the largest difference of an estimate; `edit`, the rms
+    difference of an edit over the rms of the edit.
+
+    Args:
+        trained: estimator and flow in float32.
+        stored: the same as they are read back.
+        crops: faces, (B, 3, H, H) in [-1, 1].
+        w: their codes, (B, L, 512); the first attribute of the first face goes to its other
+            side, the second of the second, and so on.
+    """
+    c = [estimator(crops) for estimator, _ in (trained, stored)]
+    index = torch.arange(len(w)) % c[0].shape[1]
+    target = c[0].clone()
+    target[torch.arange(len(w)), index] = 1 - target[torch.arange(len(w)), index].round()
+    edits = []
+    for _, flow in (trained, stored):
+        z = flow.encode(w, c[0], FINE)
+        edits.append(flow.decode(z, target, FINE) - flow.decode(z, c[0], FINE))
+    return {
+        "c": (c[0] - c[1]).abs().max().item(),
+        "edit": ((edits[0] - edits[1]).square().mean() / edits[0].square().mean()).sqrt().item(),
+    }

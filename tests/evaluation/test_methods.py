@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from sdflow.attributes import ATTRIBUTES
 from sdflow.decompose import decompose
 from sdflow.edit import edit, target_semantics
 from sdflow.evaluation import directions, poles
@@ -120,13 +118,13 @@ def test_a_variants_poles_go_as_far_as_flips_need(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     w, labels = bench.bank_codes
-    table = ATTRIBUTES["smiling"]
     ours = our_method(bench.models)
-    for pole, expected in ((0.9, 0.9), (0.4, 0.55)):  # a face flips at .5
-        monkeypatch.setitem(ATTRIBUTES, "smiling", replace(table, poles=(0.1, pole)))
+    for ends in (poles.ENDS, (0.6, 0.45, 0.3)):  # a face flips at .5
+        monkeypatch.setattr(poles, "ENDS", ends)
         found, shares = tune_flow(bench.models, ours, "smiling", w, labels[:, 3])
-        assert found == pytest.approx((0.1, expected))
         assert max(shares[0]) == max(shares[1]) == 1
+        assert found == (ends[shares[0].index(1)], 1 - ends[shares[1].index(1)])
+    assert found == (0.45, 0.55)
     farther = ours.with_poles({"smiling": (0.1, 0.7)})
     assert farther.key != ours.key and ours.poles[3].tolist() == pytest.approx([0.05, 0.95])
     assert farther.poles[3].tolist() == pytest.approx([0.1, 0.7])

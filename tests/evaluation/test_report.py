@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sdflow.attributes import ATTRIBUTES
 from sdflow.evaluation import evaluate as command
-from sdflow.evaluation import workbench
+from sdflow.evaluation import poles, workbench
 from sdflow.evaluation.methods import our_method
 from sdflow.evaluation.report import summarise_ageing, targets
 from sdflow.evaluation.workbench import Settings, Workbench
@@ -121,10 +119,10 @@ def test_another_training_is_compared_at_poles_of_its_own(
     monkeypatch.setattr(workbench, "variant_method", lambda models, name: our_method(models))
     other = Workbench(settings, bench.models)
     monkeypatch.setattr(command, "Workbench", lambda settings: other)
-    monkeypatch.setitem(ATTRIBUTES, "gender", replace(ATTRIBUTES["gender"], poles=(0.3, 0.6)))
+    monkeypatch.setattr(poles, "ENDS", (0.7, 0.4, 0.3))
     report = command.evaluate(settings, tmp_path / "out", "evaluate")
     assert set(report["generated"]["methods"]) == {"ours", "no_mi"}
     tuned = other.method("no_mi")
-    assert tuned.poles[1].tolist() == pytest.approx([0.3, 0.6])
+    assert tuned.poles[1].tolist() == pytest.approx([0.4, 0.6])
     assert tuned.key != other.variant("no_mi").key
     assert report["generated"]["comparisons"]["no_mi"]["gender"]["accuracy"] > 0.9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from functools import partial
@@ -21,6 +22,7 @@ from sdflow.attributes import ATTRIBUTES
 from sdflow.images import to_image, to_tensor
 from sdflow.models import load_generator
 from sdflow.networks.cnf import Flow
+from sdflow.networks.estimator import Estimator
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.mobile_stylegan import MobileStyleGAN
 from sdflow.training import bank, labels
@@ -28,7 +30,7 @@ from sdflow.training.balance import balanced_sampler, edited_sampler
 from sdflow.training.commands import good_enough, ship
 from sdflow.training.degrade import degrade
 from sdflow.training.encoder import train_encoder
-from sdflow.training.export import store
+from sdflow.training.export import storage_loss, store
 from sdflow.training.faces import even_weights
 from sdflow.training.loop import run
 from sdflow.training.recipe import RECIPES
@@ -202,6 +204,18 @@ def test_semantics_train(folder: Path, tmp_path: Path, name: str) -> None:
             assert row.nonzero().flatten().tolist() == list(range(first, last))
     else:
         assert bool((trained.gates == 1).all())
+
+
+def test_storage_loss_is_that_of_half_precision() -> None:
+    torch.manual_seed(0)
+    networks = Estimator(2), Flow(2, hidden=[8])
+    rounded = copy.deepcopy(networks)
+    for network in rounded:
+        network.load_state_dict({k: v.half().float() for k, v in network.state_dict().items()})
+    faces = torch.rand(3, 3, 160, 160) * 2 - 1, torch.randn(3, 18, 512)
+    assert storage_loss(networks, networks, *faces) == {"c": 0.0, "edit": 0.0}
+    lost = storage_loss(networks, rounded, *faces)
+    assert 0 < lost["c"] < 1e-2 and 0 < lost["edit"] < 1e-2
 
 
 def test_sliders_are_earned() -> None:
