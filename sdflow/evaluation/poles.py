@@ -19,7 +19,7 @@ from sdflow.evaluation.populations import Face, render
 from sdflow.models import ModelSet
 
 TUNED_ON = 20  # faces a side, at most
-ENDS = (0.05, -0.1, -0.25, -0.4)  # c at the negative pole, nearest first; 1 - c at the positive
+ENDS = (0.05, -0.15, -0.4, -0.8)  # c at the negative pole, nearest first; 1 - c at the positive
 SIDES = (-1.0, 1.0)
 
 

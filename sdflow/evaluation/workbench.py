@@ -192,7 +192,7 @@ class Workbench:
         """A short name for the bank's present state and how baselines are fitted to it."""
         state = [(p.name, p.stat().st_size, label_path(p).stat().st_mtime_ns)
                  for kind in WITH_CODES for p in labelled_shards(self.bank, kind)]  # fmt: skip
-        constants = (linear.RIDGES, linear.FOLDS, linear.REACHES, poles.TUNED_ON, poles.ENDS)
+        constants = (linear.RIDGES, linear.FOLDS, linear.REACHES, poles.TUNED_ON)
         return _short(repr((state, self.models.attributes, constants)))
 
     def boundary_path(self, attribute: str) -> Path:
@@ -208,7 +208,7 @@ class Workbench:
 
     def poles_path(self, variant: str, attribute: str) -> Path:
         """File of the poles of an attribute under another training."""
-        key = _short(self.variant(variant).key)
+        key = _short(f"{self.variant(variant).key}{poles.ENDS}")
         return self.folder / f"poles-{variant}-{attribute}-{key}-{self.bank_name}.safetensors"
 
     def poles(self, variant: str, attribute: str) -> tuple[float, float]:
