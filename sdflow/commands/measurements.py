@@ -89,7 +89,7 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attributes", nargs="+", metavar="NAME", help="to flip; default all")
     parser.add_argument(
         "--variant", action="append", default=[], metavar="NAME",
-        help="another training to compare with; may be given several times",
+        help="another training to compare with, or ungated; may be given several times",
     )  # fmt: skip
     parser.add_argument(
         "--directions", type=Path, metavar="FILE",

@@ -18,6 +18,7 @@ from sdflow.networks.cnf import FINE, Flow
 
 Strengths = Mapping[str, float]  # attribute → −1..1
 OURS = "ours"
+UNGATED = "ungated"  # an ablation: our flow, with every attribute moving all layers
 
 
 class Method(Protocol):
@@ -118,12 +119,13 @@ class DirectionMethod:
         return torch.cat(codes)
 
 
-def our_method(models: ModelSet) -> FlowMethod:
-    """The loaded model set's own edits."""
-    moved = {"poles": models.poles, "gates": models.gates}
+def our_method(models: ModelSet, gated: bool = True) -> FlowMethod:
+    """The loaded model set's own edits, or those without its gates."""
+    gates = models.gates if gated else torch.ones_like(models.gates)
+    moved = {"poles": models.poles, "gates": gates}
     key = hash_tensors(models.flow.state_dict() | models.estimator.state_dict() | moved)
     return FlowMethod(
-        OURS, key, models.flow, models.attributes, models.poles, models.gates,
+        OURS if gated else UNGATED, key, models.flow, models.attributes, models.poles, gates,
         _reader(models.estimator, models),
     )  # fmt: skip
 
@@ -131,8 +133,10 @@ def our_method(models: ModelSet) -> FlowMethod:
 def variant_method(models: ModelSet, name: str) -> FlowMethod | None:
     """Another training, out of the cache's folder of variants; None if it is not there.
 
-    A variant without an estimator is conditioned on the teachers' labels.
+    A variant without an estimator is conditioned on the teachers' labels. `UNGATED` is made here.
     """
+    if name == UNGATED:
+        return our_method(models, gated=False)
     folder = weights.cache_dir() / "training" / "variants" / name
     if not (folder / "flow.safetensors").exists():
         return None

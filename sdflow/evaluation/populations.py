@@ -137,8 +137,10 @@ def load_population(
 
 
 def join(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays of the same names, end to end."""
-    return {key: np.concatenate([row[key] for row in rows]) for key in (rows[0] if rows else ())}
+    """Arrays of the same names, end to end; names that some lack are left out, since parts that
+    were stored before a judge went still have its measure."""
+    shared = [key for key in (rows[0] if rows else ()) if all(key in row for row in rows)]
+    return {key: np.concatenate([row[key] for row in rows]) for key in shared}
 
 
 def first_photos(bank: Path, people: int) -> list[Image.Image]:

@@ -123,7 +123,7 @@ def _methods(entry: Mapping[str, object]) -> list[str]:
                          _with_interval(level[IDENTITY]) + mark,
                          _number(level[MEAN_IDENTITY]["value"])))  # fmt: skip
     parts = ["## Methods", "The same faces, judges and strengths for all; means over the target "
-             "attributes that a method has. The baselines' full strength is tuned on faces of the "
+             "attributes that a method has. Every method's full strength is tuned on faces of the "
              "training's bank: the nearest pole that flips the most. * at the best accuracy "
              "where .95 is not reached.",
              _table(("", "over", "accuracy", "kept at .95", "kept at full strength",

@@ -11,7 +11,12 @@ import torch
 from sdflow.decompose import decompose
 from sdflow.edit import edit, target_semantics
 from sdflow.evaluation import directions, poles
-from sdflow.evaluation.methods import Direction, DirectionMethod, our_method
+from sdflow.evaluation.methods import (
+    Direction,
+    DirectionMethod,
+    our_method,
+    variant_method,
+)
 from sdflow.evaluation.poles import nearest_best, tune_flow
 from sdflow.evaluation.populations import Face, draw_codes
 from sdflow.evaluation.workbench import Workbench
@@ -128,6 +133,14 @@ def test_a_variants_poles_go_as_far_as_flips_need(
     farther = ours.with_poles({"smiling": (0.1, 0.7)})
     assert farther.key != ours.key and ours.poles[3].tolist() == pytest.approx([0.05, 0.95])
     assert farther.poles[3].tolist() == pytest.approx([0.1, 0.7])
+
+
+def test_without_gates_every_layer_moves(bench: Workbench) -> None:
+    gates = bench.models.gates
+    ours, ungated = our_method(bench.models), variant_method(bench.models, "ungated")
+    assert ungated.name == "ungated" and bool((ungated.gates == 1).all())
+    assert (ungated.key == ours.key) == bool((gates == 1).all())
+    assert torch.equal(ours.gates, gates) and torch.equal(ours.poles, ungated.poles)
 
 
 def test_tuned_files_are_named_after_all_they_depend_on(
