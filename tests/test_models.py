@@ -20,6 +20,8 @@ def test_shipped_semantics_fit_the_table() -> None:
     assert set(models.shipped) <= set(models.attributes) <= set(ATTRIBUTES)
     assert models.flow.attributes == entries and models.poles.shape == (entries, 2)
     assert bool((models.poles[:, 0] < models.poles[:, 1]).all())
+    table = torch.tensor([ATTRIBUTES[name].poles for name in models.attributes])
+    assert torch.allclose(models.poles, table)
     assert models.gates.shape == (entries, 18)
     assert bool(((models.gates >= 0) & (models.gates <= 1)).all())
     assert bool((models.gates.amax(1) > 0.5).all())  # every attribute moves something

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -146,9 +146,23 @@ def ship(args: argparse.Namespace) -> Report:
     flow, settings = load_flow()
     if not {*settings["attributes"]} & {*scores}:
         raise ValueError(f"{args.scores} has no scores of attributes. Run evaluate first.")
-    shipped = [name for name in settings["attributes"] if name in good_enough(scores)]
-    export("flow", flow, settings | {"shipped": shipped})
-    return {"shipped": shipped, "dropped": sorted({*settings["attributes"]} - {*shipped})}
+    chosen = choose_sliders(settings["attributes"], scores)
+    export("flow", flow, settings | {"shipped": chosen["shipped"]})
+    return chosen
+
+
+def choose_sliders(names: Sequence[str], scores: dict) -> dict[str, list[str]]:
+    """Which attributes have a slider: the good ones and, since nobody wants an editor without
+    them, the target attributes even where they are below the bar, which the README then says."""
+    from sdflow.evaluation.protocol import TARGETS
+
+    good = good_enough(scores)
+    shipped = [name for name in names if name in good or name in TARGETS]
+    return {
+        "shipped": shipped,
+        "below the bar": [name for name in shipped if name not in good],
+        "dropped": [name for name in names if name not in shipped],
+    }
 
 
 def good_enough(scores: dict) -> set[str]:

@@ -27,7 +27,7 @@ from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.mobile_stylegan import MobileStyleGAN
 from sdflow.training import bank, labels
 from sdflow.training.balance import balanced_sampler, edited_sampler
-from sdflow.training.commands import good_enough, ship
+from sdflow.training.commands import choose_sliders, good_enough, ship
 from sdflow.training.degrade import degrade
 from sdflow.training.encoder import train_encoder
 from sdflow.training.export import storage_loss, store
@@ -227,6 +227,9 @@ def test_sliders_are_earned() -> None:
         "means": {"four": {"accuracy": 1.0, "preservation": 1.0}},
     }
     assert good_enough(scores) == {"smiling"}
+    assert choose_sliders(("hat", "yaw", "smiling", "young"), scores) == {
+        "shipped": ["smiling", "young"], "below the bar": ["young"], "dropped": ["hat", "yaw"]
+    }  # fmt: skip
 
 
 def test_scores_of_no_attribute_are_refused(tmp_path: Path) -> None:
