@@ -92,7 +92,7 @@ def test_edit_a_face_file(
 ) -> None:
     output = tmp_path / "out.png"
     report = run(capsys, "edit", face_file, "-o", output, "--size", 512)
-    assert report["before"] == report["after"] == opened.semantics
+    assert report["before"] == report["after"] == editor.read(opened)
     assert report["steps"] is None and report["output_size"] == [512, 512]
     expected = np.asarray(editor.reconstruct(opened, 512))
     np.testing.assert_array_equal(np.asarray(Image.open(output)), expected)

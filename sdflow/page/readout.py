@@ -72,11 +72,13 @@ def readout(
 
 
 def _row(attribute: Attribute, before: float, after: float) -> str:
+    moved = " class='moved'" if abs(after - before) > 0.005 else ""
+    # poles lie beyond 0 and 1, but nobody can be read to be more than all of something
+    before, after = (min(max(value, 0.0), 1.0) for value in (before, after))
     marks = "".join(
-        f"<i class='{name}' style='left:{100 * min(max(value, 0.0), 1.0):.1f}%'></i>"
+        f"<i class='{name}' style='left:{100 * value:.1f}%'></i>"
         for name, value in (("before", before), ("after", after))
     )
-    moved = " class='moved'" if abs(after - before) > 0.005 else ""
     return (
         f"<tr data-attribute='{attribute.name}'{moved}><th scope='row'>{escape(attribute.label)}"
         f"</th><td><span class='ends'><span>{escape(attribute.negative)}</span><span>"
