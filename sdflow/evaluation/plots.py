@@ -28,12 +28,11 @@ from sdflow.media import contact_sheet
 from sdflow.models import ModelSet
 
 COLOURS = {"ours": "#0b6e99", "no_mi": "#d9822b", "styleflow": "#8250c4", "linear": "#3f8f4f",
-           "projected": "#9aa61f", "published": "#c0392b", "no_gates": "#c06c9b",
-           "no_identity": "#8d6e63"}  # fmt: skip
+           "projected": "#9aa61f", "published": "#c0392b", "ungated": "#c06c9b"}  # fmt: skip
 OTHER = "#6b7280"  # a method without a colour of its own
 LABELS = {
-    "no_mi": "without mi", "styleflow": "StyleFlow-style", "projected": "linear, projected",
-    "no_gates": "without gates", "no_identity": "without identity",
+    "no_mi": "without mi", "ungated": "gates open", "styleflow": "StyleFlow-style",
+    "projected": "linear, projected",
 }  # fmt: skip
 GRID, INK = "#e5e7eb", "#374151"
 SHEET_STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
