@@ -1,4 +1,4 @@
-"""Fetches the weights that users need, once, and then keeps every test off the network."""
+"""Fetches all weights, the training's too, once, and then keeps every test off the network."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def only_here(call: Callable[..., Any], host: Callable[..., object]) -> Callable
 
 @pytest.fixture(scope="session", autouse=True)
 def offline() -> Iterator[None]:
-    """All runtime weights on this machine, then no network but the loopback."""
+    """All weights on this machine, then no network but the loopback."""
     from sdflow import weights
     from sdflow.manifest import read_manifest
 
     for entry in read_manifest().values():
-        for file in entry.files if entry.use == "runtime" else ():
+        for file in entry.files:
             weights.path(entry.name, file.name)
 
     def peer(sock: socket.socket, address: Any, *rest: object) -> object:  # noqa: ANN401
