@@ -126,7 +126,10 @@ def train_semantics_and_export(args: argparse.Namespace) -> Report:
 
 
 def tune_poles(args: argparse.Namespace) -> Report:
-    """Moves the ends of all strengths to where flips saturate on faces of the bank."""
+    """Moves the ends of all strengths to where flips saturate on faces of the bank.
+
+    The table in ``sdflow/attributes.py`` is then given the same poles; a test compares them.
+    """
     from sdflow.evaluation.stages import tune_ours
     from sdflow.evaluation.workbench import Settings, Workbench
 
