@@ -1,5 +1,9 @@
 """Step 0: a photo in any format → RGB image; RGB image ↔ (1, 3, H, W) in [-1, 1]; image files.
 
+`open_photo` gives the copy that faces are found in; `originals` keeps the photo as its file has it
+and shares these pieces: `read_bytes`, `open_image`, `upright`, `turn_of`, `reduced_size`,
+`flatten`, `to_srgb`, `from_srgb`.
+
 Limits: a photo of more than `REDUCED_ABOVE` pixels is made smaller on opening; one of more than
 `REFUSED_ABOVE` pixels, or with a side under `SMALLEST_SIDE`, is refused before it is decoded.
 """
@@ -58,18 +62,20 @@ def open_photo(source: str | Path | bytes | BinaryIO | Image.Image | np.ndarray)
     Raises:
         BadImage: no such file, empty, not an image, damaged, too small or too large.
     """
-    if isinstance(source, np.ndarray):
-        return _to_photo(_from_array(source))
-    if isinstance(source, Image.Image):
-        _check_size(source.size)
-        return _to_photo(source)
-    with _open_lazily(_read(source)) as image:
-        _check_size(image.size)
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8: quick, in little memory. Then half of the
-        # pixels allowed will do: one of 48 megapixels comes out at 12.
-        if _reduced_size(image.size) != image.size:
-            image.draft(None, _reduced_size(image.size, REDUCED_ABOVE // 2))
-        return _to_photo(image)
+    image = open_image(source)
+    # A JPEG file can be decoded at 1/2, 1/4 or 1/8: quick, in little memory. Then half of the
+    # pixels allowed will do: one of 48 megapixels comes out at 12. `reduced_size` foretells it.
+    if image is not source and reduced_size(image.size) != image.size:
+        image.draft(None, _fit(image.size, REDUCED_ABOVE // 2))
+    pixels = upright(image)
+    size = reduced_size(pixels.size)
+    if size != pixels.size:
+        pixels = pixels.resize(size, Image.Resampling.LANCZOS)
+    photo = flatten(pixels, image.info.get("icc_profile"))
+    if photo is image:
+        photo = image.copy()
+    photo.info = {}  # a profile or a place must not travel into the files saved later
+    return photo
 
 
 def to_tensor(
@@ -150,8 +156,109 @@ def save(image: Image.Image, path: str | Path, quality: int = 95) -> int:
     return path.write_bytes(encoded.getvalue())
 
 
-def _read(source: str | Path | bytes | BinaryIO) -> bytes:
-    """All bytes of a file, at most `LARGEST_FILE`."""
+def open_image(
+    source: str | Path | bytes | BinaryIO | Image.Image | np.ndarray,
+) -> Image.Image:
+    """The image of any source of `open_photo`, its size checked; a file is not decoded yet.
+
+    Raises:
+        BadImage: as `open_photo`, but for damage further on in the file.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    image = source if isinstance(source, Image.Image) else _open_lazily(read_bytes(source))
+    _check_size(image.size)
+    return image
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Decode the first frame and turn it as EXIF says.
+
+    Returns:
+        Pixels of mode L, LA, RGB, RGBA or CMYK, full size, in the colours of the file; the very
+        image if there was nothing to do.
+
+    Raises:
+        BadImage: the file is damaged, or of a colour mode that cannot be read.
+    """
+    try:
+        image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadImage(_too_large()) from error
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise BadImage(_CUT_OFF) from error
+    try:
+        pixels = _to_continuous(image)
+    except ValueError as error:
+        raise BadImage(
+            f"The colour mode {image.mode} cannot be read here: save the photo as JPEG."
+        ) from error
+    turn = turn_of(image)
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def reduced_size(size: tuple[int, int], is_jpeg: bool = False) -> tuple[int, int]:
+    """The size that `open_photo` gives a photo of this size.
+
+    Args:
+        size: width and height.
+        is_jpeg: whether it is read from a JPEG file, and decoded small where that will do.
+    """
+    if is_jpeg and _fit(size, REDUCED_ABOVE) != size:
+        asked = _fit(size, REDUCED_ABOVE // 2)
+        factor = min(size[0] // asked[0], size[1] // asked[1])
+        step = next(step for step in (8, 4, 2, 1) if factor >= step)  # as Image.draft chooses
+        size = math.ceil(size[0] / step), math.ceil(size[1] / step)
+    return _fit(size, REDUCED_ABOVE)
+
+
+def flatten(pixels: Image.Image, profile: bytes | None) -> Image.Image:
+    """Pixels as `upright` gives them → RGB in sRGB, what is transparent over white.
+
+    The very image is returned if there was nothing to do.
+    """
+    if pixels.mode in ("LA", "RGBA"):
+        opaque = "L" if pixels.mode == "LA" else "RGB"
+        white = Image.new("RGBA", pixels.size, "white")
+        pixels = Image.alpha_composite(white, pixels.convert("RGBA")).convert(opaque)
+    if profile:
+        pixels = to_srgb(pixels, profile)
+    return pixels if pixels.mode == "RGB" else pixels.convert("RGB")
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Apply an ICC profile to an image of mode L, RGB or CMYK.
+
+    A profile that is broken, of another colour mode, or sRGB itself is ignored, as browsers do:
+    then the very image is returned, else a new one of mode RGB.
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if ImageCms.getProfileDescription(source).startswith("sRGB"):
+            return image
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
+        return image
+
+
+def from_srgb(picture: Image.Image, profile: bytes, mode: str) -> Image.Image:
+    """The way back of `to_srgb`, for a profile of mode L or RGB.
+
+    Raises:
+        ImageCms.PyCMSError: broken, of another mode, or a profile that only leads out.
+    """
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    srgb = ImageCms.createProfile("sRGB")
+    return ImageCms.profileToProfile(picture, srgb, target, outputMode=mode)
+
+
+def read_bytes(source: str | Path | bytes | BinaryIO) -> bytes:
+    """All bytes of a file, at most `LARGEST_FILE`.
+
+    Raises:
+        BadImage: no such file, empty, too large, or not to be read.
+    """
     try:
         if isinstance(source, (str, Path)):
             with open(source, "rb") as stream:
@@ -217,36 +324,14 @@ def _too_large(size: tuple[int, int] | None = None) -> str:
     return f"{what} is over the limit of {limit} megapixels: save a smaller copy and use that."
 
 
-def _reduced_size(size: tuple[int, int], limit: int | None = None) -> tuple[int, int]:
-    """The size with the same shape and at most `limit` pixels, by default `REDUCED_ABOVE`."""
-    factor = min(1.0, math.sqrt((limit or REDUCED_ABOVE) / (size[0] * size[1])))
+def _fit(size: tuple[int, int], limit: int) -> tuple[int, int]:
+    """The size with the same shape and at most `limit` pixels."""
+    factor = min(1.0, math.sqrt(limit / (size[0] * size[1])))
     return max(1, int(size[0] * factor)), max(1, int(size[1] * factor))
 
 
-def _to_photo(image: Image.Image) -> Image.Image:
-    """Decode, reduce, flatten, convert to sRGB and turn, in the order that needs least memory."""
-    try:
-        image.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImage(_too_large()) from error
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        raise BadImage(_CUT_OFF) from error
-    profile, turn = image.info.get("icc_profile"), _turn(image)
-    try:
-        photo = _to_rgb(_reduce(_to_continuous(image)), profile)
-    except ValueError as error:
-        raise BadImage(
-            f"The colour mode {image.mode} cannot be read here: save the photo as JPEG."
-        ) from error
-    if photo is image:
-        photo = image.copy()
-    if turn is not None:
-        photo = photo.transpose(turn)
-    photo.info = {}  # a profile or a place must not travel into the files saved later
-    return photo
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What turns the picture upright, as EXIF says."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION_TAG))
     except Exception:  # broken EXIF is no reason to refuse the photo
@@ -254,45 +339,16 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def _to_continuous(image: Image.Image) -> Image.Image:
-    """Change the modes whose pixels cannot be averaged."""
-    if image.mode in ("P", "PA"):
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith("I;16"):
+    """Change to 8-bit modes whose pixels can be averaged: L, LA, RGB, RGBA, CMYK."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_to_bytes(np.asarray(image)))
-    return image
-
-
-def _reduce(image: Image.Image) -> Image.Image:
-    size = _reduced_size(image.size)
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-    elif image.mode not in ("RGB", "L", "CMYK"):
-        image = image.convert("RGB")
-    if profile:
-        image = _to_srgb(image, profile)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Apply an ICC profile; one that is broken or of other colours is ignored, as browsers do."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if ImageCms.getProfileDescription(source).startswith("sRGB"):
-            return image
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
-        return image
+    if image.has_transparency_data:  # a transparent colour too: averaged, it would be another one
+        mode = "LA" if image.mode in ("1", "L", "LA", "La") else "RGBA"
+    elif image.mode == "1":
+        mode = "L"
+    else:
+        mode = image.mode if image.mode in ("L", "RGB", "CMYK") else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:
