@@ -27,6 +27,8 @@ LANDMARK_FACE = 300  # width of the face when its points are placed: dlib gives 
 # Points are the mean over these shifts of the box (in widths): they depend on it by chance, and
 # the mean lies 40 % closer to the FFHQ square on aligned photos of real people.
 BOX_SHIFTS = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
+# Where the detector sees the face in an FFHQ crop: mean of eight portraits, shares of the side.
+CROP_BOX = (0.19, 0.3, 0.79, 0.89)  # left, top, right, bottom
 
 _DLIB = threading.Lock()  # detectors keep buffers inside: one thread at a time
 Box = tuple[float, float, float, float]
@@ -114,7 +116,13 @@ def crop_face(
     Raises:
         ValueError: landmarks of another shape, not finite, or of a face outside the photo.
     """
-    quad = face_quad(landmarks)
+    return crop_square(photo, face_quad(landmarks), size)
+
+
+def crop_square(
+    photo: Image.Image, quad: np.ndarray, size: int
+) -> tuple[Image.Image, Alignment]:
+    """Cut out a square of a photo as `crop_face` does; quad is (4, 2) as in `Alignment`."""
     alignment = Alignment(quad, size, photo.size)
     qsize = float(np.hypot(*(quad[3] - quad[0])))
     scale = (1.0, 1.0)
@@ -145,6 +153,12 @@ def crop_face(
     corners = tuple((quad + 0.5).flatten())
     crop = region.transform((size, size), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     return crop, alignment
+
+
+def crop_landmarks(crop: Image.Image) -> np.ndarray:
+    """The landmarks of an aligned crop, (68, 2) float64 pixels; no face is looked for."""
+    with _DLIB:
+        return _find_landmarks(crop, tuple(edge * crop.width for edge in CROP_BOX))
 
 
 def face_quad(landmarks: np.ndarray) -> np.ndarray:

@@ -29,9 +29,11 @@ from sdflow.images import BadImage, open_photo
 
 FORMAT = "sdflow-face"
 VERSION = 1
-LARGEST_FILE = 300_000  # bytes
+LARGEST_FILE = 1_300_000  # bytes
 LARGEST_CROP = 200_000  # bytes of the encoded picture
 LAYERS, WIDTH = 18, 512
+LARGEST_TUNING = 1_000_000  # bytes of a face's changes to the generator
+TUNED_BY = 50.0  # absolute value of one of them; real ones stay under 1
 LARGEST_CODE = 1e3  # absolute value of an entry of w or z; real ones stay under 50
 NEW_FILE = "Open the photo again and save a new face file."
 
@@ -42,6 +44,11 @@ class FaceFileError(ValueError):
 
 class UnknownFace(LookupError):
     """A token that the store does not hold (any more); the message ends in what to do."""
+
+
+def _nothing_yet() -> np.ndarray:
+    """z and c of a face that is not decomposed yet."""
+    return np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +66,28 @@ class Face:
         crop: WebP of the aligned crop, at most 1024 px; None for a random face.
         seed: of a random face, else None.
         faces_found: in the photo; 0 for a random face.
+        tuning: what the generator is changed by for this face, float16 arrays by name, see
+            `sdflow.tuning`; None for the generator as it is.
+        confidence: 0..1, how surely the inversion shows the person of the photo, see
+            `sdflow.doubts`; None for a random face.
+        warnings: sentences about what makes the photo difficult.
         seconds_per_step: how long each step of opening took; not kept in face files.
         version: of the face file's format.
     """
 
     w: np.ndarray
-    z: np.ndarray
-    c: np.ndarray
-    attributes: tuple[str, ...]
-    model_set: str
-    round_trip_error: float
+    z: np.ndarray = field(default_factory=_nothing_yet)
+    c: np.ndarray = field(default_factory=_nothing_yet)
+    attributes: tuple[str, ...] = ()
+    model_set: str = ""
+    round_trip_error: float = 0.0
     alignment: Alignment | None = None
     crop: bytes | None = None
     seed: int | None = None
     faces_found: int = 0
+    tuning: Mapping[str, np.ndarray] | None = None
+    confidence: float | None = None
+    warnings: tuple[str, ...] = ()
     seconds_per_step: Mapping[str, float] = field(default_factory=dict)
     version: int = VERSION
 
@@ -90,7 +105,8 @@ class Face:
     def nbytes(self) -> int:
         """About how much memory the face takes."""
         arrays = self.w.nbytes + self.z.nbytes + self.c.nbytes
-        return arrays + len(self.crop or b"") + 1024
+        tuned = sum(array.nbytes for array in (self.tuning or {}).values())
+        return arrays + tuned + len(self.crop or b"") + 1024
 
 
 def encode_crop(crop: Image.Image) -> bytes:
@@ -129,8 +145,11 @@ def face_to_bytes(face: Face) -> bytes:
         "round_trip_error": face.round_trip_error,
         "seed": face.seed,
         "faces_found": face.faces_found,
+        "confidence": face.confidence,
+        "warnings": face.warnings,
     }
     tensors = {"w": face.w, "z": face.z, "c": face.c}
+    tensors |= {f"tuning.{name}": array for name, array in (face.tuning or {}).items()}
     if face.alignment is not None:
         notes |= {"crop_size": face.alignment.size, "photo_size": face.alignment.photo_size}
         tensors["quad"] = face.alignment.quad.astype(np.float64)
@@ -225,6 +244,11 @@ def _to_face(notes: dict[str, Any], tensors: dict[str, np.ndarray]) -> Face:
         alignment = Alignment(quad, int(notes["crop_size"]), (width, height))
         if not 0 < alignment.size <= 8192 or min(width, height) < 1:
             raise ValueError("its sizes are out of range")
+    sure, told = notes.get("confidence"), tuple(notes.get("warnings", ()))
+    if sure is not None and not 0 <= float(sure) <= 1:
+        raise ValueError("its confidence is out of range")
+    if not all(isinstance(text, str) and len(text) < 500 for text in told) or len(told) > 20:
+        raise ValueError("its warnings are no sentences")
     if "crop" in tensors:
         crop = _checked(tensors, "crop", (None,), np.uint8, 255).tobytes()
         picture = open_photo(crop)
@@ -241,7 +265,24 @@ def _to_face(notes: dict[str, Any], tensors: dict[str, np.ndarray]) -> Face:
         crop=crop,
         seed=seed,
         faces_found=count,
+        tuning=_tuning(tensors),
+        confidence=sure,
+        warnings=told,
     )
+
+
+def _tuning(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """The tuning in a file, None if it has none; whether it fits, the models say."""
+    names = [name for name in tensors if name.startswith("tuning.")]
+    if sum(tensors[name].nbytes for name in names) > LARGEST_TUNING:
+        raise ValueError("its tuning is too large")
+    found = {
+        name.removeprefix("tuning."): _checked(
+            tensors, name, (None,) * tensors[name].ndim, np.float16, TUNED_BY
+        )
+        for name in names
+    }
+    return found or None
 
 
 def _checked(

@@ -14,11 +14,13 @@ from torch import nn
 from sdflow import weights
 from sdflow.allocator import tune_allocator
 from sdflow.networks.cnf import Flow
+from sdflow.networks.corrector import Corrector
 from sdflow.networks.encoder import Encoder
 from sdflow.networks.estimator import Estimator
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.identity import IdentityNetwork, state_from_dlib
 from sdflow.networks.mobile_stylegan import MobileStyleGAN, state_from_ir
+from sdflow.networks.parsing import CLASSES, ParsingNetwork
 from sdflow.openvino_ir import read_constants
 
 
@@ -29,14 +31,17 @@ class ModelSet:
     Attributes:
         name: ``mobile``, the embedded set.
         generator: w → image, differentiable; owns ``mapping``, ``truncate`` and ``w_mean``.
-        synthesis: (w, size) → image (B, 3, size, size), the fast path, differentiable; size 1024
-            or 512.
+        synthesis: (w, size, tuning) → image (B, 3, size, size), the fast path, differentiable;
+            size 1024 or 512, a tuning or None.
         encoder: crop (B, 3, 256, 256) → w (B, 18, 512).
+        corrector: photo and rendering → offset of w.
         estimator: crop (B, 3, 256, 256) → c (B, A).
         flow: w ↔ z under c.
         identity: crop → dlib descriptor (B, 128), differentiable.
+        parser: crop → logits of the parsing classes (B, 8, 256, 256).
         axes: principal axes of W times their standard deviations, (512, 512): ``u @ axes`` is
             an offset of w for u in standard deviations.
+        classes: names of the parser's classes, in order.
         attributes: names of c's entries, in order.
         shipped: those of them that evaluation found good enough for a slider.
         poles: c at strength −1 and at strength +1, (A, 2).
@@ -48,10 +53,13 @@ class ModelSet:
     generator: MobileStyleGAN
     synthesis: Callable[..., torch.Tensor]
     encoder: nn.Module
+    corrector: Corrector
     estimator: nn.Module
     flow: Flow
     identity: IdentityNetwork
+    parser: ParsingNetwork
     axes: torch.Tensor
+    classes: tuple[str, ...]
     attributes: tuple[str, ...]
     shipped: tuple[str, ...]
     poles: torch.Tensor
@@ -81,10 +89,13 @@ def load_models(name: str = "mobile", device: torch.device | str | None = None) 
         generator=generator,
         synthesis=FastSynthesis(generator),
         encoder=load_encoder(device),
+        corrector=load_corrector(device),
         estimator=estimator,
         flow=flow,
         identity=load_identity(device),
+        parser=load_parsing(device),
         axes=principal_axes(generator),
+        classes=CLASSES,
         attributes=tuple(settings["attributes"]),
         shipped=tuple(settings["shipped"]),
         poles=by_attribute(settings, "poles", device),
@@ -118,6 +129,11 @@ def principal_axes(generator: MobileStyleGAN, codes: int = 8000) -> torch.Tensor
 def load_encoder(device: torch.device | str = "cpu") -> Encoder:
     """Our encoder, stored in float16, run in float32."""
     return _fill(Encoder(), weights.load("encoder"), device)
+
+
+def load_corrector(device: torch.device | str = "cpu") -> Corrector:
+    """Our corrector of the encoder's codes, stored in float16, run in float32."""
+    return _fill(Corrector(), weights.load("corrector"), device)
 
 
 def load_semantics(
@@ -164,6 +180,11 @@ def load_identity(device: torch.device | str = "cpu") -> IdentityNetwork:
     """dlib's face recognition network in PyTorch."""
     file = weights.path("dlib_identity")
     return _fill(IdentityNetwork(), state_from_dlib(file.read_bytes()), device)
+
+
+def load_parsing(device: torch.device | str = "cpu") -> ParsingNetwork:
+    """Our face parser, stored in float16, run in float32."""
+    return _fill(ParsingNetwork(), weights.load("parsing"), device)
 
 
 def _fill(

@@ -128,9 +128,10 @@ class Original:
             ValueError: the alignment belongs to a photo of another size.
         """
         if tuple(alignment.photo_size) != self.working_size:
+            width, height = alignment.photo_size
             raise ValueError(
-                f"The alignment is for a photo of {alignment.photo_size}, the working copy has "
-                f"{self.working_size}: find the face in the working copy of this very photo."
+                f"This face comes from a photo of {width} x {height} pixels, this one has "
+                f"{self.working_size[0]} x {self.working_size[1]}. Give the photo it comes from."
             )
         factor = np.array(self.image.size) / self.working_size
         quad = (alignment.quad + 0.5) * factor - 0.5  # a pixel's whole numbers are at its centre

@@ -1,4 +1,5 @@
-"""All steps in order: photo → Face (align, invert, decompose), Face → Edited (edit, synthesis).
+"""All steps in order: photo → Face (align, invert, decompose), Face → Edited (edit, synthesis)
+→ photo (detail, paste).
 
 The only module that knows every step. Opening a face runs once; a slider runs `Editor.edit` alone.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +17,23 @@ from typing import BinaryIO
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageChops
 
+from sdflow import doubts, tuning
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import ATTRIBUTES
+from sdflow.compose import compose, gone_classes, with_detail
 from sdflow.decompose import decompose
 from sdflow.edit import edit, parse_strengths, target_semantics
 from sdflow.faces import NEW_FILE, Face, FaceFileError, encode_crop, is_face_file, load_face
 from sdflow.images import open_photo, to_image, to_tensor
-from sdflow.invert import STEPS, invert
+from sdflow.invert import REFINED, STEPS, OnStep, Step, invert, refine
 from sdflow.models import ModelSet, load_models
 from sdflow.networks.cnf import FINE
+from sdflow.originals import Original, open_original
+from sdflow.paste import Pasted, paste_square
 
-NETWORK_CROP, DISPLAY_CROP = 256, 1024  # pixels
+NETWORK_CROP, TUNING_CROP, DISPLAY_CROP = 256, 512, 1024  # pixels
 
 Photo = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
 Seconds = dict[str, float]  # step → how long it took
@@ -65,16 +70,21 @@ class Editor:
         self.attributes = tuple(ATTRIBUTES[name] for name in self.models.shipped)
 
     def open(
-        self, photo: Photo | Face, face: int = 0, steps: int | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        self,
+        photo: Photo | Face,
+        face: int = 0,
+        steps: int | None = None,
+        tune: bool = False,
+        on_step: OnStep | None = None,
     ) -> Face:
         """Opens one face of a photo; a face file or a Face is checked and taken as it is.
 
         Args:
             photo: whatever `images.open_photo` takes, a face file's path or bytes, or a Face.
             face: which of the photo's faces, 0 the largest.
-            steps: of refinement; 0 is the encoder alone, None the default.
-            on_step: told (steps done, steps in all) after each.
+            steps: of refinement; 0 is feed-forward, None the default: few, or with `tune` many.
+            tune: whether to change the generator for this face, see `sdflow.tuning`.
+            on_step: told after each step, see `invert.Step`; True stops and keeps the best so far.
 
         Raises:
             BadImage: not an image that can be used.
@@ -85,12 +95,12 @@ class Editor:
         if isinstance(photo, Face):
             return self._check(photo)
         if is_face_file(photo):  # c is kept, z made again: the flow may have been trained further
-            w, _, c = self._tensors(kept := self._check(load_face(photo)))
-            again = self._decompose(w, {}, c)
+            kept = self._check(load_face(photo))
+            again = self._decompose(kept, {}, keep_c=True)
             return replace(kept, z=again.z, round_trip_error=again.round_trip_error)
-        steps = STEPS if steps is None else steps
+        steps = (REFINED if tune else STEPS) if steps is None else steps
         if steps < 0:
-            raise ValueError(f"Got {steps} steps. Give 0 (the encoder alone) or more.")
+            raise ValueError(f"Got {steps} steps. Give 0 (feed-forward) or more.")
         seconds: Seconds = {}
         with _timed(seconds, "align"):
             picture = open_photo(photo)
@@ -101,10 +111,42 @@ class Editor:
             crop, _ = crop_face(picture, found[face].landmarks, NETWORK_CROP)
             display, alignment = crop_face(picture, found[face].landmarks, DISPLAY_CROP)
             encoded = encode_crop(display)
+        target = to_tensor(crop, device=self.models.device)
+        teller = _Teller(on_step, steps, tune)
         with _timed(seconds, "invert"):
-            w = invert(self.models, to_tensor(crop, device=self.models.device), steps, on_step)
-        opened = self._decompose(w, seconds)
-        return replace(opened, alignment=alignment, crop=encoded, faces_found=len(found))
+            w = invert(self.models, target, steps, teller.refining)
+        opened = Face(w[0].cpu().numpy(), alignment=alignment, crop=encoded,
+                      faces_found=len(found))  # fmt: skip
+        return self._finish(self._tune(opened, teller, seconds), seconds, target)
+
+    def refine(
+        self, face: Face, steps: int = REFINED, tune: bool = False, on_step: OnStep | None = None
+    ) -> Face:
+        """Works on the likeness of an opened face, from where it stands.
+
+        Args:
+            face: of a photo; its tuning, if it has one, is made anew or dropped.
+            steps: of refinement.
+            tune: whether to change the generator for this face, see `sdflow.tuning`.
+            on_step: told after each step; True stops and keeps the best so far.
+
+        Raises:
+            ValueError: a random face, which has no photo to resemble, or steps below 0.
+        """
+        if face.picture is None or steps < 0:
+            raise ValueError(
+                "A random face has no photo to resemble. Open a photo first." if steps >= 0
+                else f"Got {steps} steps. Give 0 or more."
+            )  # fmt: skip
+        seconds: Seconds = dict(face.seconds_per_step)
+        target = to_tensor(face.picture, NETWORK_CROP, self.models.device)
+        teller = _Teller(on_step, steps, tune)
+        w = torch.from_numpy(face.w)[None].to(target)
+        with _timed(seconds, "refine"):
+            if steps:
+                w = refine(self.models, target, w, steps, teller.refining)
+        refined = replace(face, w=w[0].cpu().numpy(), tuning=None)
+        return self._finish(self._tune(refined, teller, seconds), seconds, target)
 
     def random(self, seed: int | None = None, psi: float = 0.7) -> Face:
         """A generated face.
@@ -124,15 +166,23 @@ class Editor:
         with torch.no_grad(), _timed(seconds, "synthesis"):
             w = self.models.generator.mapping(torch.from_numpy(noise).to(self.models.device))
             w = self.models.generator.truncate(w, psi)[:, None].repeat(1, 18, 1)  # (1, 18, 512)
-        return replace(self._decompose(w, seconds), seed=seed)
+        return self._decompose(Face(w[0].cpu().numpy(), seed=seed), seconds)
 
-    def edit(self, face: Face | Photo, strengths: Mapping[str, float], size: int = 1024) -> Edited:
+    def edit(
+        self,
+        face: Face | Photo,
+        strengths: Mapping[str, float],
+        size: int = 1024,
+        detail: bool = False,
+    ) -> Edited:
         """Moves any number of attributes at once; none, or all at 0, gives the inversion.
 
         Args:
             face: an opened face; a face file's path or bytes, or a photo, is opened first.
             strengths: attribute → −1..1; −1 and +1 are the poles of its row in the table.
             size: of the image, 1024 or 512 pixels.
+            detail: whether detail of the photo that no code holds is carried over, see
+                `sdflow.detail`; with no strengths that gives the photo's crop itself.
 
         Raises:
             UnknownAttribute, BadStrength: see `edit.parse_strengths`.
@@ -150,14 +200,58 @@ class Editor:
             c_target = target_semantics(c, moved, self.models.poles)
             w_edited = edit(self.models.flow, w, z, c, c_target, self.models.gates, FINE)
         with torch.no_grad(), _timed(seconds, "synthesis"):
-            image = to_image(self.models.synthesis(w_edited, size))
+            image = to_image(self._synthesize(face, w_edited, size))
         code, *values = (x[0].cpu().numpy() for x in (w_edited, c, c_target))
         before, after = map(self._shown, values)
+        if detail and face.picture is not None:
+            with _timed(seconds, "detail"):
+                inversion = self.reconstruct(face, size)
+                photo = face.picture.resize((size, size), Image.Resampling.LANCZOS)
+                carried = with_detail(self.models, photo, inversion, image,
+                                      gone_classes(before, after))[0]  # fmt: skip
+                image = to_image(carried.picture)
         return Edited(image, code, before, after, sum(seconds.values()), seconds)
+
+    def paste(
+        self, photo: Photo | Original, *edits: tuple[Face, Edited], plain: bool = False
+    ) -> Pasted:
+        """Puts edited faces back into their photo, one after the other.
+
+        Args:
+            photo: the one that the faces were opened from, or what `originals.open_original` made
+                of it, whose `save` writes the result as the photo was.
+            edits: faces with their edits, 1024 px, without detail.
+            plain: paste whole crops with a feathered rim instead.
+
+        Returns:
+            The photo in its full size and its own colours, and the mask of what was touched.
+
+        Raises:
+            BadImage: not an image that can be used.
+            ValueError: a random face, or one of another photo.
+        """
+        original = photo if isinstance(photo, Original) else open_original(photo)
+        pasted = Pasted(original.image, Image.new("L", original.image.size))
+        for face, edited in edits:
+            if face.alignment is None:
+                raise ValueError("A random face has no place in a photo. Open a photo first.")
+            if plain:
+                picture = original.to_own_colours(edited.image)
+                now = paste_square(pasted.image, picture, original.scaled(face.alignment))
+            else:
+                now = compose(
+                    self.models, replace(original, image=pasted.image), face.alignment,
+                    self.reconstruct(face), edited.image,
+                    gone_classes(edited.before, edited.after),
+                )  # fmt: skip
+            pasted = Pasted(now.image, ImageChops.lighter(pasted.mask, now.mask))
+        return pasted
 
     def reconstruct(self, face: Face | Photo, size: int = 1024) -> Image.Image:
         """The inversion, as `edit` gives it with every strength at 0."""
-        return self.edit(face, {}, size).image
+        face = self.open(face)
+        with torch.no_grad():
+            return to_image(self._synthesize(face, self._tensors(face)[0], size))
 
     def read(self, face: Face | Photo) -> dict[str, float]:
         """Attribute → value of a face, about 0..1."""
@@ -167,17 +261,46 @@ class Editor:
         read = dict(zip(self.models.attributes, c.tolist(), strict=True))
         return {row.name: read[row.name] for row in self.attributes}
 
-    def _decompose(self, w: torch.Tensor, seconds: Seconds, c: torch.Tensor | None = None) -> Face:
-        """The Face of w (1, 18, 512); c, unless known, is read off the picture of w. Not off the
-        photo: glasses that the inversion lost are not there, and a slider shall put them on."""
+    def _tune(self, face: Face, teller: _Teller, seconds: Seconds) -> Face:
+        """The face with the generator changed for it, where that was asked for and not stopped."""
+        if not teller.tune or teller.stopped:
+            return face
+        device = self.models.device
+        with _timed(seconds, "tune"):
+            photo = to_tensor(face.picture, TUNING_CROP, device)
+            pivot = torch.from_numpy(face.w)[None].to(device)
+            tuned = tuning.tune(self.models, photo, pivot, tuning.STEPS, teller.tuning)
+        return replace(face, tuning=tuning.to_arrays(tuned))
+
+    def _finish(self, face: Face, seconds: Seconds, target: torch.Tensor) -> Face:
+        """A face of a photo with everything that follows from its code; target is its crop."""
+        with torch.no_grad(), _timed(seconds, "doubts"):
+            picture = self._synthesize(face, torch.from_numpy(face.w)[None].to(target), 512)
+            sure = doubts.confidence(self.models, target, picture)
+            told = doubts.warnings(self.models, target, face.alignment, sure)
+        return self._decompose(replace(face, confidence=sure, warnings=told), seconds)
+
+    def _decompose(self, face: Face, seconds: Seconds, keep_c: bool = False) -> Face:
+        """The face with c and z of its code. c, unless kept, is read off the picture of w, not off
+        the photo: glasses that the inversion lost, a slider shall put on."""
         models = self.models
+        w = torch.from_numpy(face.w)[None].to(models.device)
         with torch.no_grad(), _timed(seconds, "decompose"):
-            if c is None:
-                picture = models.synthesis(w, 512).clamp(-1, 1)  # (1, 3, 512, 512)
+            if keep_c:
+                c = torch.from_numpy(face.c)[None].to(models.device)
+            else:
+                picture = self._synthesize(face, w, 512).clamp(-1, 1)  # (1, 3, 512, 512)
                 c = models.estimator(F.avg_pool2d(picture, 2))
             z, error = decompose(models.flow, w, c, FINE)
-        arrays = [tensor[0].cpu().numpy() for tensor in (w, z, c)]
-        return Face(*arrays, models.attributes, models.name, error, seconds_per_step=seconds)
+        return replace(
+            face, z=z[0].cpu().numpy(), c=c[0].cpu().numpy(), attributes=models.attributes,
+            model_set=models.name, round_trip_error=error, seconds_per_step=seconds,
+        )  # fmt: skip
+
+    def _synthesize(self, face: Face, w: torch.Tensor, size: int) -> torch.Tensor:
+        """The picture (1, 3, size, size) of a code, by the generator as the face has it."""
+        tuned = tuning.to_tensors(face.tuning, self.models.device)
+        return self.models.synthesis(w, size, tuned)
 
     def _tensors(self, face: Face) -> list[torch.Tensor]:
         """w (1, 18, 512), z (1, 18, 512) and c (1, A)."""
@@ -191,7 +314,32 @@ class Editor:
                 f"This face was made with the models and attributes {', '.join(made)}; loaded are "
                 f"{', '.join(now)}. {NEW_FILE}"
             )
+        if face.tuning is not None and not tuning.fits(self.models, face.tuning):
+            raise FaceFileError(f"This face was tuned for another generator. {NEW_FILE}")
         return face
+
+
+class _Teller:
+    """Tells of refinement and tuning as of one job, and remembers whether it was stopped."""
+
+    def __init__(self, on_step: OnStep | None, steps: int, tune: bool) -> None:
+        self.tune, self.stopped = tune, False
+        self._on_step, self._steps = on_step, steps
+        self._total = steps + (tuning.STEPS if tune else 0)
+
+    def refining(self, step: Step) -> bool:
+        """Told by `invert.refine`."""
+        return self._tell(step, 0)
+
+    def tuning(self, step: Step) -> bool:
+        """Told by `tuning.tune`."""
+        return self._tell(step, self._steps)
+
+    def _tell(self, step: Step, before: int) -> bool:
+        if self._on_step:
+            step = replace(step, done=before + step.done, steps=self._total)
+            self.stopped = bool(self._on_step(step))
+        return self.stopped
 
 
 @contextmanager

@@ -9,13 +9,15 @@
     python -m sdflow train bank --edited 4000                   # … makes rarer ones
     python -m sdflow train labels
     python -m sdflow train encoder
+    python -m sdflow train corrector                            # a second look at the encoder's
     python -m sdflow train semantics
     python -m sdflow train semantics --variant paper            # and other variants to compare
     python -m sdflow train poles                                # where strengths end
+    python -m sdflow train parsing                              # the face's mask, off BiSeNet
     python -m sdflow evaluate -o evaluation
     python -m sdflow train ship                                 # sliders for what is good enough
 
-Each goes on where it was stopped; `--worker I --workers N` shares bank and labels among processes.
+Each goes on where it was stopped; `--worker I --workers N` shares bank, labels, parsing's labels.
 """
 
 from __future__ import annotations
@@ -36,8 +38,10 @@ from sdflow.models import load_flow, load_generator, load_semantics
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.training import bank, labels
 from sdflow.training.balance import balanced_sampler, edited_sampler
+from sdflow.training.corrector import train_corrector
 from sdflow.training.encoder import train_encoder
 from sdflow.training.export import export, storage_loss, store
+from sdflow.training.parsing_report import train_parsing_and_export
 from sdflow.training.probes import write_probes
 from sdflow.training.recipe import RECIPES
 from sdflow.training.sdflow import train_semantics
@@ -91,6 +95,15 @@ def train_encoder_and_export(args: argparse.Namespace) -> Report:
         precision=args.precision,
     )  # fmt: skip
     return {"files": [str(path) for path in export("encoder", encoder)]}
+
+
+def train_corrector_and_export(args: argparse.Namespace) -> Report:
+    """Trains the corrector and stores it under ``weights/``."""
+    corrector = train_corrector(
+        args.folder / "bank", args.folder / "corrector", steps=args.steps, batch=args.batch,
+        seed=args.seed, precision=args.precision,
+    )  # fmt: skip
+    return {"files": [str(path) for path in export("corrector", corrector)]}
 
 
 def train_semantics_and_export(args: argparse.Namespace) -> Report:
@@ -194,6 +207,8 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         parser.set_defaults(run=partial(_run, run))
         return parser
 
+    precision = {"choices": ("bf16", "no"), "default": "bf16",
+                 "help": "of the convolutions; default: %(default)s"}  # fmt: skip
     sharing = {"worker": (0, "which of the processes this is"), "workers": (1, "how many")}
     parser = add("bank", train_bank, "render faces with known codes, align real photos", {
         "faces": (0, "random faces, W and mixed W+"), "balanced": (0, "rare faces, by the labels"),
@@ -204,6 +219,13 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser = add("probes", train_probes, "fit linear probes: the beard's teacher, judges", {})
     parser.add_argument("--hand-labels", type=Path, required=True,
                         help="npz, faces labelled by eye: w, beard, glasses")  # fmt: skip
+    parser = add("corrector", train_corrector_and_export, "train the corrector of the encoder", {
+        "steps": (700, "in all"), "batch": (6, "rendered faces a step")})  # fmt: skip
+    parser.add_argument("--precision", **precision)
+    parser = add("parsing", train_parsing_and_export, "train the face parser, off BiSeNet", {
+        "faces": (600, "of each kind, beside all photos"), "steps": (2800, "in all"),
+        "batch": (16, "crops a step"), **sharing})  # fmt: skip
+    parser.add_argument("--precision", **precision)
     add("poles", tune_poles, "set the poles where edits flip the most faces of the bank",
         {"workers": (1, "processes")})  # fmt: skip
     parser = add("ship", ship, "give sliders to the attributes that evaluation found good", {})
@@ -226,8 +248,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
         if name == "semantics":
             parser.add_argument("--variant", choices=RECIPES, default="ours",
                                 help="recipe; default: %(default)s")  # fmt: skip
-        parser.add_argument("--precision", choices=("bf16", "no"), default="bf16",
-                            help="of the convolutions; default: %(default)s")  # fmt: skip
+        parser.add_argument("--precision", **precision)
 
 
 def _run(run: Callable[[argparse.Namespace], Report], args: argparse.Namespace) -> Report:
