@@ -9,8 +9,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from html import escape
+import threading
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,29 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+from sdflow.faces import Face  # noqa: E402
 from sdflow.page import readout  # noqa: E402
-from sdflow.page.endpoints import MODELS, add_endpoints  # noqa: E402
+from sdflow.page.endpoints import (  # noqa: E402
+    BAR,
+    LONG,
+    MODELS,
+    OPENING,
+    add_endpoints,
+    steps_shown,
+)
 from sdflow.page.errors import told  # noqa: E402
-from sdflow.page.photo import Photo  # noqa: E402
+from sdflow.page.layout import IN_PHOTO, make_controls, make_source, make_view  # noqa: E402
 from sdflow.page.service import PREVIEW, Opened, Service  # noqa: E402
+from sdflow.page.shown import Shown, full_size, goes_in_photo  # noqa: E402
 from sdflow.page.theme import STYLE, make_theme  # noqa: E402
+from sdflow.page.visit import Chosen, Visit  # noqa: E402
+from sdflow.page.work import Work  # noqa: E402
 
 EXAMPLES = sorted((Path(__file__).resolve().parent / "examples").glob("*.jpg"))
-BAR = gr.Progress()  # gradio fills in the progress of the event
 FULL_AFTER = 0.4  # seconds that a slider rests before the full size is rendered
-Visit = dict[str, Any]  # what a session keeps: see `session`
+Changes = dict[Any, Any]  # component → its update
 PRIVATELY = {"api_visibility": "private"}
+QUIETLY = {"show_progress": "hidden", **PRIVATELY}
 
 
 def make_page(service: Service) -> gr.Blocks:
@@ -46,198 +58,252 @@ def make_page(service: Service) -> gr.Blocks:
     with gr.Blocks(title="SDFlow: edit faces in photos", delete_cache=(3600, 7200)) as page:
         gr.HTML(readout.HEADER, elem_id="header")
         banner = gr.HTML(readout.LOADING, elem_id="banner", visible=service.status != "ready")
-        # All that a session keeps; one dictionary that its handlers change, so that a slow one
-        # sees that another came after it: the face's token and photo, and the last request.
-        session = gr.State({"token": None, "photo": None, "strengths": {}, "request": 0})
+        session = gr.State(Visit())
+        previewed = gr.State(0)  # the request of the last preview, which the full size follows
         with gr.Row(elem_id="workbench"):
-            with gr.Column(elem_id="source"):
-                photo = Photo(
-                    label="Photo",
-                    sources=["upload", "webcam", "clipboard"],
-                    height=220,
-                    elem_id="photo",
-                    buttons=[],
-                )
-                with gr.Column(elem_id="several"):  # style.css hides it while it is empty
-                    gr.HTML("<h2>Faces in the photo</h2>")
-                    faces = gallery("Faces in the photo", "faces")
-                with gr.Row():
-                    random_face = gr.Button(
-                        "Random face",
-                        variant="primary",
-                        size="md",
-                        min_width=100,
-                        elem_id="random",
-                    )
-                    face_file = gr.UploadButton(
-                        "Open face file", file_types=[".safetensors"], size="md", min_width=100
-                    )
-                gr.HTML("<h2>Examples</h2>")
-                examples = gallery("Examples", "examples", [str(file) for file in EXAMPLES])
-            with gr.Column(elem_id="view"):
-                with gr.Column(elem_id="result"):
-                    empty = gr.HTML(readout.EMPTY, elem_id="empty")
-                    picture = gr.ImageSlider(
-                        type="filepath",
-                        show_label=False,
-                        interactive=False,
-                        max_height=2000,  # the style sheet limits it
-                        buttons=["fullscreen"],
-                        elem_id="picture",
-                    )
-                    caption = gr.HTML(readout.caption(""), elem_id="caption")
-                with gr.Column(elem_id="details"):
-                    with gr.Row():
-                        png = gr.DownloadButton(
-                            "Download PNG",
-                            interactive=False,
-                            size="md",
-                            min_width=120,
-                            elem_id="png",
-                        )
-                        saved = gr.DownloadButton(
-                            "Face file",
-                            interactive=False,
-                            size="md",
-                            min_width=120,
-                            elem_id="face-file",
-                        )
-                    table = gr.HTML(elem_id="readout")
-            with gr.Column(elem_id="controls"):
-                sliders: dict[str, gr.Slider] = {}
-                reset = gr.Button("Reset all", size="sm", elem_id="reset")
-                for group, members in readout.grouped(attributes):
-                    gr.HTML(f"<h2>{escape(group)}</h2>")
-                    for attribute in members:
-                        with gr.Group(elem_classes="attribute"):
-                            sliders[attribute.name] = gr.Slider(
-                                -1,
-                                1,
-                                value=0,
-                                step=0.05,
-                                label=attribute.label,
-                                interactive=False,
-                                elem_id=f"slider-{attribute.name}",
-                            )
-                            gr.HTML(readout.poles(attribute))
+            source, view = make_source(EXAMPLES), make_view()
+            sliders, reset = make_controls(attributes)
         with gr.Accordion("Consent, licences, limits, privacy", open=False):
             gr.HTML(readout.NOTES, elem_id="notes")
 
-        def show(opened: Opened, visit: Visit, path: str | None = None) -> dict[Any, Any]:
-            """All that changes on the page when a face was opened; `path` is its photo."""
-            visit.update(token=opened.token, photo=path, strengths={})
-            visit["request"] += 1
-            edited = service.edit(opened.token, {})
+        # ---- what changes on the page
+
+        as_it_is: Changes = {view.caption: gr.skip()}
+
+        def looks(shown: Shown) -> Changes:
             return {
-                photo: path,
-                faces: gr.update(value=[], selected_index=None),
-                empty: "",  # style.css then uncovers the picture
-                picture: service.pair(opened.token, edited),
-                caption: readout.caption("1024 px"),
-                table: readout.readout(attributes, edited.before, edited.after),
-                png: gr.update(value=service.download(edited.image), interactive=True),
-                saved: gr.update(value=opened.face_file, interactive=True),
-            } | {slider: gr.update(value=0, interactive=True) for slider in sliders.values()}
+                view.picture: shown.pair,
+                view.inset: None,
+                view.caption: readout.caption(shown.caption),
+                view.table: readout.readout(attributes, shown.before, shown.after),
+            }
+
+        def downloads(shown: Shown) -> Changes:
+            picture, mask = shown.write()
+            return {
+                view.picture_file: gr.update(value=picture, label=shown.label, interactive=True),
+                view.mask_file: gr.update(
+                    value=mask, visible=mask is not None, interactive=mask is not None
+                ),
+            }
+
+        def notices(visit: Visit, face: Face) -> str:
+            placeless = visit.in_photo and not service.has_photo(visit.token)
+            return readout.notice([*face.warnings, *([readout.NO_PLACE] if placeless else [])])
+
+        def show(visit: Visit, opened: Opened) -> Changes:
+            """All that changes when a face was opened or refined, but for its sliders."""
+            visit.ask()
+            shown, face = full_size(service, visit), opened.face
+            from_photo = face.crop is not None
+            return {
+                view.where: gr.update(interactive=True),
+                view.empty: "",  # style.css then uncovers the picture
+                view.working: "",
+                view.likeness: readout.likeness(face.confidence),
+                view.notice: notices(visit, face),
+                # refinement would drop a tuning
+                view.refine: gr.update(interactive=from_photo and face.tuning is None),
+                view.tune: gr.update(interactive=from_photo),
+                view.face_file: gr.update(value=opened.face_file, interactive=True),
+                **looks(shown),
+                **downloads(shown),
+            }
+
+        def show_face(visit: Visit, opened: Opened) -> Changes:
+            """The same with its sliders, as they were left."""
+            strengths = visit.strengths
+            return show(visit, opened) | {
+                slider: gr.update(value=strengths.get(name, 0), interactive=True)
+                for name, slider in sliders.items()
+            }
+
+        def show_new(visit: Visit, opened: Opened, path: str | None = None) -> Changes:
+            """The same for the first face of another photo, or one without a photo."""
+            visit.begin(path, opened.token)
+            nobody_else = gr.update(value=[], selected_index=None)
+            return show_face(visit, opened) | {source.photo: path, source.faces: nobody_else}
+
+        # ---- ways to a face
 
         @told
-        def open_photo(visit: Visit, path: str, progress: gr.Progress = BAR) -> dict[Any, Any]:
-            opened = service.open(path, 0, steps_shown(progress))
-            shown = show(opened, visit, path) | {photo: gr.skip()}  # it shows it already
+        def open_photo(visit: Visit, path: str, progress: gr.Progress = BAR) -> Changes:
+            opened = service.open(path, on_step=steps_shown(progress))
+            changes = show_new(visit, opened, path) | {source.photo: gr.skip()}  # it shows it
             if opened.face.faces_found > 1:
-                shown[faces] = gr.update(value=service.thumbnails(path), selected_index=0)
-            return shown
+                small = service.thumbnails(path)
+                changes[source.faces] = gr.update(value=small, selected_index=0)
+            return changes
 
         @told
         def open_other_face(
             visit: Visit, event: gr.SelectData, progress: gr.Progress = BAR
-        ) -> dict[Any, Any]:
-            path = visit["photo"]
-            opened = service.open(path, event.index, steps_shown(progress))
-            return show(opened, visit, path) | {faces: gr.skip()}
+        ) -> Changes:
+            visit.stop()
+            if event.index in visit.faces:
+                opened = service.again(visit.faces[event.index].token)
+            else:
+                opened = service.open_beside(visit.token, event.index, steps_shown(progress))
+                visit.faces[event.index] = Chosen(opened.token)
+            visit.number = event.index
+            return show_face(visit, opened)
 
         @told
         def open_example(
             visit: Visit, event: gr.SelectData, progress: gr.Progress = BAR
-        ) -> dict[Any, Any]:
+        ) -> Changes:
             path = str(EXAMPLES[event.index])
-            return show(service.open(path, 0, steps_shown(progress)), visit, path)
+            return show_new(visit, service.open(path, on_step=steps_shown(progress)), path)
 
         @told
-        def open_random_face(visit: Visit) -> dict[Any, Any]:
-            return show(service.random(), visit)
+        def open_random_face(visit: Visit) -> Changes:
+            return show_new(visit, service.random())
 
         @told
-        def open_face_file(visit: Visit, path: str) -> dict[Any, Any]:
-            return show(service.open_file(path), visit)
+        def open_face_file(visit: Visit, path: str) -> Changes:
+            return show_new(visit, service.open_file(path))
+
+        # ---- edits
 
         @told
-        def preview(visit: Visit, **strengths: float) -> dict[Any, Any]:
+        def preview(visit: Visit, **strengths: float) -> Changes:
             moved = {name: strength for name, strength in strengths.items() if strength}
-            if moved == visit["strengths"]:  # a new face has put its sliders to 0
-                return {caption: gr.skip()}
-            visit["request"] += 1
-            edited = service.edit(visit["token"], moved, PREVIEW)
-            visit["strengths"] = moved
-            return {
-                session: visit,
-                picture: service.pair(visit["token"], edited),
-                caption: readout.caption("Preview, 512 px …", "preview"),
-                table: readout.readout(attributes, edited.before, edited.after),
-                png: gr.update(interactive=False),
+            face = visit.chosen
+            if face is None or moved == face.strengths:  # its sliders were only put in place
+                return as_it_is
+            request, face.strengths = visit.ask(), moved
+            edited = service.edit(face.token, moved, PREVIEW)
+            if visit.request != request:
+                return as_it_is
+            pair = service.pair(face.token, edited)
+            if goes_in_photo(service, visit):
+                text, picture = "Preview of the face, photo follows …", {view.inset: pair[1]}
+            else:
+                text, picture = f"Preview, {PREVIEW} px …", {view.picture: pair}
+            return picture | {
+                previewed: request,
+                view.caption: readout.caption(text, "preview"),
+                view.table: readout.readout(attributes, edited.before, edited.after),
+                view.picture_file: gr.update(interactive=False),
+                view.mask_file: gr.update(interactive=False),
             }
 
         @told
-        async def full(visit: Visit) -> AsyncIterator[dict[Any, Any]]:
-            request, token = visit["request"], visit["token"]
+        async def full(visit: Visit) -> AsyncIterator[Changes]:
+            request = visit.request
+            yield as_it_is  # a generator that yields nothing would empty its outputs
             await asyncio.sleep(FULL_AFTER)
-            if visit["request"] != request:
+            if visit.request != request:
                 return
-            edited = await asyncio.to_thread(service.edit, token, visit["strengths"])
-            pair = await asyncio.to_thread(service.pair, token, edited)
-            if visit["request"] == request:
-                text = f"1024 px, in {edited.seconds:.1f} s"
-                yield {picture: pair, caption: readout.caption(text)}
-                file = await asyncio.to_thread(service.download, edited.image)
-                if visit["request"] == request:
-                    yield {png: gr.update(value=file, interactive=True)}
+            shown = await asyncio.to_thread(full_size, service, visit)
+            if visit.request == request:
+                yield looks(shown)
+                changes = await asyncio.to_thread(downloads, shown)
+                if visit.request == request:
+                    yield changes
 
+        @told
+        def switch(visit: Visit, where: str) -> Changes:
+            visit.in_photo = where == IN_PHOTO
+            request = visit.ask()
+            shown, opened = full_size(service, visit), service.again(visit.token)
+            if visit.request != request:
+                return as_it_is
+            notice = {view.notice: notices(visit, opened.face)}
+            return notice | looks(shown) | downloads(shown)
+
+        # ---- likeness
+
+        def ask_for_work(visit: Visit) -> str:
+            visit.wanted = True
+            return readout.working(0, 0)
+
+        def stop(visit: Visit) -> Any:  # noqa: ANN401
+            visit.stop()
+            return gr.skip() if visit.work else ""
+
+        @told
+        async def improve(visit: Visit, tune: bool) -> AsyncIterator[Changes]:
+            face, request = visit.chosen, visit.request
+            if not visit.wanted or face is None:  # stopped while it waited for its turn
+                yield {view.working: ""}
+                return
+            steps = 0 if tune and face.refined else None
+            work = visit.work = Work(partial(service.refine, face.token, steps, tune))
+            try:
+                async for step in work.steps():
+                    changes = {view.working: readout.working(step.done, step.steps)}
+                    if visit.request == request:  # else the visitor looks at an edit by now
+                        pair = await asyncio.to_thread(service.pair_of_step, face.token, step)
+                        small = goes_in_photo(service, visit)
+                        changes |= {view.inset: pair[1]} if small else {view.picture: pair}
+                    yield changes
+                opened = await work.result()
+                face.token, face.refined = opened.token, face.refined or visit.wanted
+                if visit.chosen is face:
+                    yield await asyncio.to_thread(show, visit, opened)
+            except Exception:
+                yield {view.working: "", view.inset: None}
+                raise
+            finally:
+                work.abandon()
+                if visit.work is work:
+                    visit.work = None
+
+        # ---- events
+
+        seen = [view.picture, view.inset, view.caption, view.table]
+        files = [view.picture_file, view.mask_file]
         gr.on(
             [slider.change for slider in sliders.values()],
             preview,
             [session],
-            [session, picture, caption, table, png],
+            [previewed, *seen, *files],
             inputs_kwargs=sliders,
             trigger_mode="always_last",
-            show_progress="hidden",
             **MODELS,
-            **PRIVATELY,
+            **QUIETLY,
         )
         # The full size follows a preview as an event of its own: in one chain with it, the next
         # preview would have to wait. A later request makes it give up.
-        session.change(
+        previewed.change(
             full,
             [session],
-            [picture, caption, png],
+            [*seen, *files],
             trigger_mode="multiple",
-            show_progress="hidden",
             concurrency_limit=None,
-            **PRIVATELY,
+            **QUIETLY,
         )
-        shown_when_opened = [photo, faces, empty, picture, caption, table, png, saved]
-        opening = {
-            "outputs": [*shown_when_opened, *sliders.values()],
-            "show_progress_on": [empty, picture],
-            "trigger_mode": "always_last",  # what is chosen during a slow opening comes after it
+        view.where.input(
+            switch,
+            [session, view.where],
+            [view.notice, *seen, *files],
+            show_progress_on=[view.picture],
+            trigger_mode="always_last",
             **MODELS,
             **PRIVATELY,
+        )
+        of_a_face = [view.where, view.empty, view.working, view.likeness, view.notice, view.refine]
+        of_a_face += [view.tune, view.face_file, *seen, *files]
+        opening = {
+            "outputs": [source.photo, source.faces, *of_a_face, *sliders.values()],
+            "show_progress_on": [view.empty, view.picture],
+            "trigger_mode": "always_last",  # what is chosen during a slow opening comes after it
+            **OPENING,
+            **PRIVATELY,
         }
-        taken = photo.input(open_photo, [session, photo], **opening)
+        taken = source.photo.input(open_photo, [session, source.photo], **opening)
         # A photo that cannot be used gives way to that of the face which is still shown.
-        taken.failure(lambda visit: visit["photo"], [session], [photo], queue=False, **PRIVATELY)
-        examples.select(open_example, [session], **opening)
-        faces.select(open_other_face, [session], **opening)
-        random_face.click(open_random_face, [session], **opening)
-        face_file.upload(open_face_file, [session, face_file], **opening)
+        taken.failure(lambda visit: visit.photo, [session], [source.photo], queue=False,
+                      **PRIVATELY)  # fmt: skip
+        source.examples.select(open_example, [session], **opening)
+        source.faces.select(open_other_face, [session], **opening)
+        source.random_face.click(open_random_face, [session], **opening)
+        source.face_file.upload(open_face_file, [session, source.face_file], **opening)
+        for button, tune in ((view.refine, False), (view.tune, True)):
+            asked = button.click(ask_for_work, [session], [view.working], queue=False, **QUIETLY)
+            asked.then(improve, [session, gr.State(tune)], of_a_face, **LONG, **QUIETLY)
+        view.stop.click(stop, [session], [view.working], queue=False, **QUIETLY)
         zeros = [0] * len(sliders)
         reset.click(lambda: zeros, None, [*sliders.values()], queue=False, **PRIVATELY)
 
@@ -247,36 +313,9 @@ def make_page(service: Service) -> gr.Blocks:
             ready = service.status == "ready"
             yield gr.update(value=readout.FAILED, visible=not ready)
 
-        page.load(
-            wait_for_models,
-            outputs=[banner],
-            show_progress="hidden",
-            concurrency_limit=None,
-            **PRIVATELY,
-        )
+        page.load(wait_for_models, outputs=[banner], concurrency_limit=None, **QUIETLY)
         add_endpoints(service)
     return page.queue(max_size=20)
-
-
-def gallery(label: str, name: str, files: list[str] | None = None) -> gr.Gallery:
-    """A row of small pictures to choose from."""
-    return gr.Gallery(
-        files,
-        label=label,
-        show_label=False,
-        elem_id=name,
-        columns=4,
-        height="auto",
-        object_fit="cover",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-    )
-
-
-def steps_shown(progress: gr.Progress) -> Callable[[int, int], None]:
-    """Tells a visitor how far the likeness has been refined."""
-    return lambda done, steps: progress((done, steps), desc="Working on the likeness")
 
 
 def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str, str]:  # noqa: ANN401
@@ -296,6 +335,7 @@ def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str,
         run_history=False,
         max_file_size="25mb",
         allowed_paths=[str(file) for file in EXAMPLES],
+        blocked_paths=[str(service.photos.folder)],  # kept photos are never served
         state_session_capacity=500,
         app_kwargs={"routes": [Route("/healthz", health)]},
         **options,
@@ -308,6 +348,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes
     service = Service(PRIVATE / "made")
     service.start()
+    threading.Thread(target=service.keep_tidy, daemon=True).start()
     launch(make_page(service), service)
 
 

@@ -50,7 +50,13 @@ def make_parser(verbs: Sequence[Verb] = VERBS, training: bool = False) -> argpar
         if group not in levels:
             add_group(group)
         own = levels[group].add_parser(
-            name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}."
+            name,
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            epilog="\n".join(["examples:", *(f"  {text}" for text in verb.examples)])
+            if verb.examples
+            else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         verb.options(own)
         own.add_argument("--json", action="store_true", help="print one JSON object")
@@ -68,9 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = make_parser(training=arguments[:1] == ["train"]).parse_args(arguments)
         report = args.run(args)
         if report is not None:
-            as_json = getattr(args, "json", False)
-            show = getattr(args, "show", _show_plainly)
-            print(json.dumps(report, ensure_ascii=False) if as_json else show(report), flush=True)
+            _print(report, args)
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -82,6 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+def _print(report: Report, args: argparse.Namespace) -> None:
+    """The report on stdout, for a person with its warnings on stderr."""
+    if getattr(args, "json", False):
+        print(json.dumps(report, ensure_ascii=False), flush=True)
+        return
+    print(getattr(args, "show", _show_plainly)(report), flush=True)
+    for sentence in report.get("warnings", ()):
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def _fail(sentence: str) -> int:

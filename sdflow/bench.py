@@ -20,20 +20,31 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from sdflow import doubts, tuning
 from sdflow.align import crop_face, find_faces
+from sdflow.compose import gone_classes, parse, with_detail
 from sdflow.decompose import decompose
 from sdflow.edit import edit, target_semantics
 from sdflow.images import to_image, to_tensor
-from sdflow.invert import STEPS, invert
+from sdflow.invert import REFINED, STEPS, invert, refine
+from sdflow.originals import open_original
 from sdflow.pipeline import Editor
 
 PHOTO_SIZE = (1600, 1200)
+LARGE_PHOTO = (4000, 3000)  # of 12 megapixels, to paste into
+LARGE_CROP = 1600  # side of its face's crop there; the face is half as wide
 PLAIN = "synthesis_plain"  # the yardstick
 MOVED = 3  # sliders that the edit has moved; its time grows with them
-SUMS = {  # what a person waits for, out of which steps
-    "open_photo": ("align", "invert", "decompose"),
-    "edit_at_1024": ("edit", "synthesis_fast"),
-}
+TUNED = 5  # steps of tuning in a run
+SUMS = {  # what a person waits for, out of how many of which steps
+    "open_photo": {"align": 1, "invert": 1, "doubts": 1, "decompose": 1},
+    "open_refined": {
+        "align": 1, "invert_forward": 1, "refine_step": REFINED, "doubts": 1, "decompose": 1
+    },
+    "open_tuned": {"open_refined": 1, "tune_step": tuning.STEPS, "doubts": 1, "decompose": 1},
+    "edit_at_1024": {"edit": 1, "synthesis_fast": 1},
+    "edit_and_paste": {"edit_at_1024": 1, "paste": 1},
+}  # fmt: skip
 
 
 def benchmark(repeat: int = 5) -> dict[str, Any]:
@@ -44,7 +55,8 @@ def benchmark(repeat: int = 5) -> dict[str, Any]:
 
     Returns:
         The machine; seconds from nothing to a loaded editor in a new process; for each step the
-        median milliseconds and their ratio to the plain generator's; peak memory in MB.
+        median milliseconds and their ratio to the plain generator's; peak memory in MB. A step of
+        refinement or tuning is its share of a run of several; `SUMS` are sums of medians.
 
     Raises:
         ValueError: repeat is out of range.
@@ -59,7 +71,10 @@ def benchmark(repeat: int = 5) -> dict[str, Any]:
         {name: _milliseconds(step) for name, step in steps.items()} for _ in range(repeat + 1)
     ]
     medians = {name: statistics.median(run[name] for run in rounds[1:]) for name in steps}
-    medians |= {name: sum(medians[part] for part in parts) for name, parts in SUMS.items()}
+    medians["refine_step"] /= STEPS
+    medians["tune_step"] /= TUNED
+    for name, parts in SUMS.items():
+        medians[name] = sum(times * medians[part] for part, times in parts.items())
     yardstick = medians[PLAIN]
     return {
         "machine": {
@@ -72,6 +87,7 @@ def benchmark(repeat: int = 5) -> dict[str, Any]:
         },
         "repeat": repeat,
         "refinement_steps": STEPS,
+        "paste_photo": {"size": list(LARGE_PHOTO), "crop": LARGE_CROP},
         "cold_start_seconds": round(cold_start, 3),
         "steps": {
             name: {"ms": round(value, 2), "of_plain": round(value / yardstick, 4)}
@@ -98,8 +114,10 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
     """Every step of the pipeline as a function without arguments, on generated faces."""
     models = editor.models
     photo = draw_photo(editor)
-    crop = to_tensor(crop_face(photo, find_faces(photo)[0].landmarks)[0], device=models.device)
+    small, alignment = crop_face(photo, find_faces(photo)[0].landmarks)
+    crop = to_tensor(small, device=models.device)
     w = invert(models, crop, steps=0)
+    inversion = models.synthesis(w, 512)
 
     def read() -> torch.Tensor:
         return models.estimator(F.avg_pool2d(models.synthesis(w, 512).clamp(-1, 1), 2))
@@ -115,15 +133,32 @@ def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
         crop_face(photo, landmarks, 256)
         crop_face(photo, landmarks, 1024)
 
+    def doubt() -> None:
+        sure = doubts.confidence(models, crop, inversion)
+        doubts.warnings(models, crop, alignment, sure)
+
+    original = open_original(draw_large_photo(editor))
+    face = editor.open(original.working(), steps=0)
+    edited = editor.edit(face, dict.fromkeys(models.shipped[:MOVED], 1.0))
+    unmoved, gone = editor.reconstruct(face), gone_classes(edited.before, edited.after)
+    sharp = to_tensor(face.picture, 512, models.device)
+
     steps: dict[str, Callable[[], object]] = {
         "align": align,
-        "invert_encoder": lambda: invert(models, crop, steps=0),
+        "parse": lambda: parse(models, crop),
+        "invert_encoder": torch.no_grad()(lambda: models.encoder(crop)),
+        "invert_forward": lambda: invert(models, crop, steps=0),
         "invert": lambda: invert(models, crop, STEPS),
+        "refine_step": lambda: refine(models, crop, w, STEPS),
+        "tune_step": lambda: tuning.tune(models, sharp, w, TUNED),
+        "doubts": doubt,
         "decompose": torch.no_grad()(lambda: decompose(models.flow, w, read())),
         "edit": lambda: edit(models.flow, w, z, c, c_target, models.gates),
         PLAIN: torch.no_grad()(lambda: to_image(models.generator(w))),
         "synthesis_fast": lambda: to_image(models.synthesis(w)),
         "synthesis_preview": lambda: to_image(models.synthesis(w, 512)),
+        "detail": lambda: with_detail(models, face.picture, unmoved, edited.image, gone),
+        "paste": lambda: editor.paste(original, (face, edited)),
     }
     return steps
 
@@ -134,6 +169,14 @@ def draw_photo(editor: Editor) -> Image.Image:
     for seed, side, place in ((1, 800, (60, 200)), (2, 480, (1000, 400))):
         face = editor.reconstruct(editor.random(seed, psi=0.5))
         photo.paste(face.resize((side, side), Image.Resampling.LANCZOS), place)
+    return photo
+
+
+def draw_large_photo(editor: Editor) -> Image.Image:
+    """A photo of 12 megapixels with one generated face."""
+    photo = Image.new("RGB", LARGE_PHOTO, (128, 132, 140))
+    face = editor.reconstruct(editor.random(1, psi=0.5))
+    photo.paste(face.resize((LARGE_CROP,) * 2, Image.Resampling.LANCZOS), (1200, 700))
     return photo
 
 
@@ -152,6 +195,8 @@ def show(report: dict[str, Any]) -> str:
     """The report as a table for a person."""
     lines = [f"{name}: {value}" for name, value in report["machine"].items()]
     lines.append(f"cold start: {report['cold_start_seconds']:.1f} s")
+    width, height = report["paste_photo"]["size"]
+    lines.append(f"paste: {width} x {height} pixels, the crop {report['paste_photo']['crop']}")
     lines.append(f"{'step':<20}{'ms':>10}{'of plain':>10}")
     for name, step in report["steps"].items():
         lines.append(f"{name:<20}{step['ms']:>10.1f}{step['of_plain']:>10.2f}")

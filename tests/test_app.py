@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from sdflow.page.service import Service
 from sdflow.pipeline import Editor
 
 ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples/face-21.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +70,30 @@ def pixels(file: str) -> np.ndarray:
 
 def test_endpoints_are_named_and_typed(client: Client, editor: Editor) -> None:
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/invert", "/random", "/edit", "/list_attributes"}
+    assert set(endpoints) == {
+        "/invert", "/refine", "/random", "/edit", "/paste", "/edit_photo", "/list_attributes",
+    }  # fmt: skip
     parameters = {row["parameter_name"]: row for row in endpoints["/edit"]["parameters"]}
     assert list(parameters) == ["token", "face_file", *editor.models.shipped]
     assert all(row["parameter_has_default"] for row in parameters.values())
     for name in editor.models.shipped:
         assert parameters[name]["parameter_default"] == 0
         assert parameters[name]["python_type"]["type"] == "float"
-    names = [row["parameter_name"] for row in endpoints["/invert"]["parameters"]]
-    assert names == ["photo", "face"]
+    given = {"photo": [], "face": [0], "refine": [10], "tune": [False]}
+    options = {"plain": [False], "keep_metadata": [False]}
+    strengths = {name: [0] for name in editor.models.shipped}
+    expected = {
+        "/invert": given,
+        "/refine": {"token": [""], "steps": [60], "tune": [False]},
+        "/paste": {"token": [""], **options, "others": [None], **strengths},
+        "/edit_photo": given | {"paste": [True], **options, **strengths},
+    }
+    for name, defaults in expected.items():
+        found = {
+            row["parameter_name"]: [row["parameter_default"]][: row["parameter_has_default"]]
+            for row in endpoints[name]["parameters"]
+        }
+        assert found == defaults, name
 
 
 def test_list_attributes(client: Client, editor: Editor) -> None:
@@ -114,13 +131,115 @@ def test_invert_takes_a_photo_and_a_face_of_it(
 ) -> None:
     photo.save(tmp_path / "two.png")
     token, about, picture, file = client.predict(
-        photo=handle_file(tmp_path / "two.png"), face=0, api_name="/invert"
+        photo=handle_file(tmp_path / "two.png"), face=0, refine=0, api_name="/invert"
     )
-    assert about["faces_found"] == 2
+    assert about["faces_found"] == 2 and about["warnings"] == list(opened.warnings)
+    assert about["confidence"] == pytest.approx(opened.confidence, abs=0.01)
     assert about["attributes"] == pytest.approx(editor.read(opened), abs=1e-3)
     assert pixels(picture).std() > 10 and Path(file).suffix == ".safetensors"
     edited, _ = client.predict(token=token, api_name="/edit")  # all strengths 0
     assert np.array_equal(pixels(edited), pixels(picture))
+
+
+# ---- photos
+
+
+@pytest.fixture(scope="module")
+def jpeg(photo: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("photos") / "two.jpg"
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    photo.save(file, quality=80, exif=exif)
+    return file
+
+
+def changed(file: str, photo: Path) -> tuple[float, float]:
+    """Mean difference of a pasted photo in the places of its two faces."""
+    with Image.open(file) as image, Image.open(photo) as original:
+        assert image.format == "JPEG" and image.quantization == original.quantization
+        pictures = [np.asarray(x.convert("RGB")).astype(int) for x in (image, original)]
+    difference = np.abs(pictures[0] - pictures[1]).mean(2)
+    return difference[:, :800].mean(), difference[:, 900:].mean()
+
+
+def test_edit_photo_in_one_call(client: Client, jpeg: Path) -> None:
+    file, mask, report = client.predict(
+        handle_file(jpeg), face=1, refine=1, smiling=-1, api_name="/edit_photo"
+    )
+    left, right = changed(file, jpeg)
+    assert right > 0.3 > left and Path(file).suffix == ".jpg"
+    with Image.open(file) as image, Image.open(mask) as cover:
+        assert not image.getexif() and cover.format == "PNG" and cover.size == image.size
+    assert report["faces_found"] == 2 and 0 < report["confidence"] <= 1
+    assert report["after"]["smiling"] < report["before"]["smiling"]
+    assert report["warnings"] == [] and "refine" not in report
+
+    face, mask, _ = client.predict(
+        handle_file(jpeg), refine=0, paste=False, smiling=1, api_name="/edit_photo"
+    )
+    assert pixels(face).std() > 10 and mask is None
+
+
+def test_refine_and_paste_several_faces_of_a_photo(client: Client, jpeg: Path) -> None:
+    first, about, *_ = client.predict(handle_file(jpeg), refine=0, api_name="/invert")
+    better, now, *_ = client.predict(first, steps=2, api_name="/refine")
+    assert better != first and now["confidence"] != about["confidence"]
+    file, _, _ = client.predict(better, smiling=-1, keep_metadata=True, api_name="/paste")
+    left, right = changed(file, jpeg)
+    assert left > 0.3 > right
+    with Image.open(file) as image:
+        assert image.getexif()[0x010F] == "a camera"
+
+    options = {"others": {first: {"young": -1}}, "plain": True}
+    file, _, report = client.predict(better, **options, api_name="/paste")
+    assert changed(file, jpeg)[0] > left and report["before"] == report["after"]
+    other = client.predict(handle_file(jpeg), face=1, refine=0, api_name="/invert")[0]
+    given = {"token": better, "smiling": -1, "api_name": "/paste"}
+    file, _, _ = client.predict(others={other: {"smiling": -1}}, **given)
+    assert min(changed(file, jpeg)) > 0.3
+    foreign = client.predict(handle_file(EXAMPLE), refine=0, api_name="/invert")[0]
+    assert "of different photos" in refusal(client, others={foreign: {}}, **given)
+    for others in (["no object"], {first: 1}):
+        assert "cannot be read" in refusal(client, others=others, **given)
+    assert "Unknown attribute" in refusal(client, others={first: {"hat": 1}}, **given)
+
+
+def test_a_cancelled_job_stops_after_a_step(client: Client, service: Service, jpeg: Path) -> None:
+    job = client.submit(handle_file(jpeg), refine=300, api_name="/invert")
+    for _ in range(600):
+        time.sleep(0.1)
+        progress = job.status().progress_data
+        if progress and progress[0].index:
+            break
+    assert progress[0].length == 300 and progress[0].desc == "Working on the likeness"
+    kept = len(service.store)
+    job.cancel()
+    start = time.monotonic()
+    client.predict(handle_file(jpeg), refine=0, api_name="/invert")
+    assert time.monotonic() - start < 60  # the queue is free again
+    assert not service._models._taken and len(service.store) == kept + 1
+
+
+def test_photos_are_not_served(client: Client, service: Service, jpeg: Path) -> None:
+    token = client.predict(handle_file(jpeg), refine=0, api_name="/invert")[0]
+    assert service.has_photo(token)
+    for file in service.photos.folder.rglob("photo"):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{client.src}gradio_api/file={file}")
+    assert "without a photo" in refusal(client, token=random_token(client), api_name="/paste")
+
+
+def random_token(client: Client) -> str:
+    return client.predict(seed=4, api_name="/random")[0]
+
+
+@pytest.mark.parametrize("steps", [-1, 301])
+def test_steps_out_of_range(client: Client, jpeg: Path, steps: int) -> None:
+    for name in ("/invert", "/edit_photo"):
+        given = {"photo": handle_file(jpeg), "refine": steps, "api_name": name}
+        assert "Give 0 to 300" in refusal(client, **given)
+    given = {"token": random_token(client), "steps": steps, "api_name": "/refine"}
+    assert "Give 0 to 300" in refusal(client, **given)
 
 
 # ---- bad input

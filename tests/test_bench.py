@@ -11,8 +11,10 @@ from sdflow.__main__ import main
 from sdflow.pipeline import Editor
 
 STEPS = {
-    "align", "invert_encoder", "invert", "decompose", "edit", "synthesis_plain",
-    "synthesis_fast", "synthesis_preview", "open_photo", "edit_at_1024",
+    "align", "parse", "invert_encoder", "invert_forward", "invert", "refine_step", "tune_step",
+    "doubts", "decompose", "edit", "synthesis_plain", "synthesis_fast", "synthesis_preview",
+    "detail", "paste", "open_photo", "open_refined", "open_tuned", "edit_at_1024",
+    "edit_and_paste",
 }  # fmt: skip
 
 
@@ -20,7 +22,8 @@ STEPS = {
 def report(editor: Editor) -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "Editor", lambda: editor)
-        patch.setattr(bench, "STEPS", 1)
+        patch.setattr(bench, "STEPS", 2)
+        patch.setattr(bench, "TUNED", 2)
         return bench.benchmark(repeat=1)
 
 
@@ -30,6 +33,17 @@ def test_every_step_is_measured(report: dict) -> None:
     assert report["steps"]["synthesis_plain"]["of_plain"] == 1
     assert report["cold_start_seconds"] > 0 and report["repeat"] == 1
     assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_sums_are_what_a_person_waits_for(report: dict) -> None:
+    ms = {name: step["ms"] for name, step in report["steps"].items()}
+    assert ms["edit_and_paste"] == pytest.approx(
+        ms["edit"] + ms["synthesis_fast"] + ms["paste"], abs=0.1
+    )
+    opened = ms["align"] + ms["invert_forward"] + ms["doubts"] + ms["decompose"]
+    assert ms["open_refined"] == pytest.approx(opened + 60 * ms["refine_step"], abs=1)
+    more = 60 * ms["tune_step"] + ms["doubts"] + ms["decompose"]
+    assert ms["open_tuned"] == pytest.approx(ms["open_refined"] + more, abs=1)
 
 
 def test_memory_is_that_of_each_process(report: dict) -> None:

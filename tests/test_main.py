@@ -68,7 +68,7 @@ def test_edit(capsys: pytest.CaptureFixture[str], photo_file: str, tmp_path: Pat
     output, face = tmp_path / "out.png", tmp_path / "f.safetensors"
     strengths = ["-s", "smiling=0.8", "-s", "young=-0.4"]
     report = run(
-        capsys, "edit", photo_file, *strengths, "-o", output, "--steps", 0, "--save-face", face
+        capsys, "edit", photo_file, *strengths, "-o", output, "--refine", 0, "--save-face", face
     )
     assert report["faces_found"] == 2 and report["face"] == 0 and report["steps"] == 0
     assert report["strengths"] == {"smiling": 0.8, "young": -0.4}
@@ -93,7 +93,7 @@ def test_edit_a_face_file(
     output = tmp_path / "out.png"
     report = run(capsys, "edit", face_file, "-o", output, "--size", 512)
     assert report["before"] == report["after"] == editor.read(opened)
-    assert report["steps"] is None and report["output_size"] == [512, 512]
+    assert report["steps"] == 0 and report["output_size"] == [512, 512]
     expected = np.asarray(editor.reconstruct(opened, 512))
     np.testing.assert_array_equal(np.asarray(Image.open(output)), expected)
 
@@ -114,9 +114,8 @@ def test_the_second_face(
     capsys: pytest.CaptureFixture[str], photo_file: str, tmp_path: Path
 ) -> None:
     output, preview = tmp_path / "f.safetensors", tmp_path / "p.webp"
-    report = run(
-        capsys, "invert", photo_file, "-o", output, "--face", 1, "--steps", 0, "--preview", preview
-    )
+    second = ("--face", 1, "--refine", 0)
+    report = run(capsys, "invert", photo_file, "-o", output, *second, "--preview", preview)
     assert report["face"] == 1 and report["output_bytes"] == output.stat().st_size
     assert load_face(output).alignment.quad[:, 0].min() > 900
     assert Image.open(preview).size == (1024, 1024) and report["preview"] == str(preview)
@@ -207,8 +206,8 @@ def test_bad_photos(
 
 def test_no_face(capsys: pytest.CaptureFixture[str], tmp_path: Path, photo_file: str) -> None:
     Image.new("RGB", (300, 200), "grey").save(tmp_path / "grey.png")
-    assert "No face found" in fails(capsys, "edit", tmp_path / "grey.png", "--steps", 0)
-    assert "Choose 0 to 1" in fails(capsys, "edit", photo_file, "--face", 2, "--steps", 0)
+    assert "No face found" in fails(capsys, "edit", tmp_path / "grey.png", "--refine", 0)
+    assert "Choose 0 to 1" in fails(capsys, "edit", photo_file, "--face", 2, "--refine", 0)
 
 
 def test_bad_outputs(
@@ -289,6 +288,13 @@ def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert "usage: python -m sdflow" in capsys.readouterr().out
 
 
+def test_examples_in_the_help_can_be_run() -> None:
+    examples = [text for verb in command_line.VERBS for text in verb.examples]
+    assert len(examples) > 8
+    for text in examples:
+        make_parser().parse_args(text.split("   ")[0].split())
+
+
 def test_attributes_lists_what_the_models_ship(capsys: pytest.CaptureFixture[str]) -> None:
     rows = run(capsys, "attributes")["attributes"]
     assert [row["name"] for row in rows] == [row.name for row in shipped_attributes()]
@@ -302,7 +308,7 @@ def test_a_row_of_the_table_without_a_slider_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = shipped_attributes()[:3]
-    monkeypatch.setattr("sdflow.commands.faces.shipped_attributes", lambda: (first, second))
+    monkeypatch.setattr("sdflow.commands.options.shipped_attributes", lambda: (first, second))
     assert main(["edit", "photo.jpg", "-s", f"{third.name}=1"]) == 2
     assert f"Use one of: {first.name}, {second.name}." in capsys.readouterr().err
 

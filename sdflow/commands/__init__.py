@@ -1,7 +1,8 @@
 """The verbs of the command line: one row each, in a table a module.
 
 A row names a function that declares the options, one that does the work and returns a report, and
-one that writes the report for a person. `--json` prints the report itself, as one object.
+one that writes the report for a person. `--json` prints the report itself, as one object; else the
+sentences of its `warnings` go to stderr.
 """
 
 from __future__ import annotations
@@ -23,3 +24,4 @@ class Verb:
     options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], Report]
     show: Callable[[Report], str]
+    examples: tuple[str, ...] = ()  # for --help, without `python -m sdflow`

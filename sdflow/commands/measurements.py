@@ -1,4 +1,4 @@
-"""The verbs that measure: bench (time, memory) and evaluate (flips, strengths, likeness)."""
+"""The verbs that measure: bench (time, memory), evaluate (flips, likeness), pasting (seams)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def evaluate(args: argparse.Namespace) -> Report:
         ) from error
     if args.directions and not args.directions.exists():
         raise ValueError(f"There is no file {args.directions}. Leave --directions out, or fix it.")
-    for option in ("faces", "people", "trial"):
+    if args.portraits and not args.portraits.is_dir():
+        raise ValueError(f"There is no folder {args.portraits}. Leave --portraits out, or fix it.")
+    for option in ("faces", "people", "opened", "refined", "tuned", "trial"):
         if getattr(args, option) < 0:
             raise ValueError(f"--{option} is {getattr(args, option)}. Give 0 or more.")
     settings = Settings(
@@ -43,6 +45,10 @@ def evaluate(args: argparse.Namespace) -> Report:
         per_person=args.per_attribute_people,
         variants=tuple(args.variant),
         linear=not args.no_linear,
+        opened=args.opened,
+        refined=args.refined,
+        tuned=args.tuned,
+        portraits=args.portraits,
         published=args.directions,
         trial=args.trial,
         workers=args.workers,
@@ -52,10 +58,12 @@ def evaluate(args: argparse.Namespace) -> Report:
 
 def stated_command(args: argparse.Namespace) -> str:
     """The command line that gives the same figures on another machine: no paths of this one."""
-    counts = ("faces", "people", "per_attribute", "per_attribute_people", "trial")
+    counts = ("faces", "people", "opened", "refined", "tuned", "per_attribute",
+              "per_attribute_people", "trial")  # fmt: skip
     words = ["python -m sdflow evaluate"]
     words += [f"--{name.replace('_', '-')} {getattr(args, name)}" for name in counts]
     words += [f"--variant {name}" for name in args.variant]
+    words += [f"--portraits {args.portraits.name}"] if args.portraits else []
     words += [f"--directions {args.directions.name}"] if args.directions else []
     words += ["--no-linear"] if args.no_linear else []
     words += [f"--attributes {' '.join(args.attributes)}"] if args.attributes else []
@@ -82,6 +90,9 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
 
     count("--faces", 500, "generated faces, 0 for none")
     count("--people", 200, "held-out people of the bank, 0 for none")
+    count("--opened", 200, "people inverted as when a photo is opened; others: feed-forward")
+    count("--refined", 0, "people whose inversions are refined too, and edited at each stage")
+    count("--tuned", 0, "how many of these are tuned too")
     count("--per-attribute", 60, "faces on which a target attribute is flipped; others: half")
     count("--per-attribute-people", 24, "the same among the people")
     count("--trial", 100, "faces for the trials of age and of five attributes at once")
@@ -92,6 +103,9 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
         help="another training to compare with, or ungated; may be given several times",
     )  # fmt: skip
     parser.add_argument(
+        "--portraits", type=Path, metavar="FOLDER", help="photos to invert besides, in all stages"
+    )
+    parser.add_argument(
         "--directions", type=Path, metavar="FILE",
         help="npz of published directions: smile, age, pose",
     )  # fmt: skip
@@ -100,6 +114,33 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FOLDER", help="for report, scores, plots and sheets"
+    )
+
+
+def pasting(folder: Path | None, photos: int, faces: int) -> Report:
+    """Measures pasted faces; see `sdflow.evaluation.pasting.measure`.
+
+    Raises:
+        ValueError: no such folder, fewer photos in it, or a package is missing.
+    """
+    try:
+        from sdflow.evaluation.pasting import measure
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"This needs {error.name}. Run `pip install -r requirements-train.txt`."
+        ) from error
+    from sdflow.pipeline import Editor
+
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png")) if folder else []
+    chosen = files[:: max(len(files) // max(photos, 1), 1)][:photos]
+    return measure(Editor(), chosen, faces)
+
+
+def _pasting_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="whole photos, with faces")
+    parser.add_argument("--count", type=int, default=20, metavar="N", help="photos; default 20")
+    parser.add_argument(
+        "--faces", type=int, default=10, metavar="N", help="generated faces in scenes; default 10"
     )
 
 
@@ -117,5 +158,12 @@ VERBS = (
         _evaluate_options,
         evaluate,
         lambda report: json.dumps(report["targets"], indent=1, ensure_ascii=False),
+    ),
+    Verb(
+        "pasting",
+        "measure seams, coverage and composites of pasted faces",
+        _pasting_options,
+        lambda args: pasting(args.photos, args.count, args.faces),
+        lambda report: json.dumps(report, indent=1, ensure_ascii=False),
     ),
 )

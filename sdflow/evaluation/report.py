@@ -36,7 +36,7 @@ def gather(bench: Workbench) -> dict[str, dict[str, dict[str, Flips]]]:
         population = bench.population(task.population)
         if task.population not in weights:
             weights[task.population] = metrics.resample(len(population.w))
-        path = task.path(bench.folder, bench.method(task.method).key)
+        path = task.path(bench.folder_of(task.population), bench.method(task.method).key)
         sweep = read_sweep(bench.models, population, path)
         flips = figures.measure_flips(
             sweep, task.attribute, bench.models.attributes, weights[task.population]
@@ -72,9 +72,12 @@ def build_report(
         report[name] = entry
     report["trials"] = _trials(bench)
     report["floor"] = report["trials"].pop(FLOOR, {}).get(OURS)
+    paths = [bench.likeness_path(index) for index in range(len(bench.photos))]
+    for name, some in (("likeness", paths[: bench.people]), ("portraits", paths[bench.people :])):
+        if some:
+            report[name] = likeness.summarise(some)
     if bench.people:
-        paths = [bench.likeness_path(rows) for rows in bench.parts(PEOPLE)]
-        report["likeness"] = likeness.summarise(paths)
+        report["likeness"]["calibration"] = likeness.calibrate(paths[: bench.people])
     report["targets"] = targets(report)
     return report
 
@@ -150,7 +153,7 @@ def build_scores(report: Mapping[str, object], command: str) -> dict[str, object
     scores["command"] = command
     scores["settings"] = report["settings"]
     scores["targets"] = report["targets"]
-    for key in ("floor", "trials", "likeness"):
+    for key in ("floor", "trials", "likeness", "portraits"):
         if report.get(key):
             scores[key] = report[key]
     if GENERATED in report:
@@ -203,7 +206,9 @@ def _settings(bench: Workbench) -> dict[str, object]:
     return {
         "faces": settings.faces, "people": bench.people, "seed": SEED,
         "strengths": list(STRENGTHS), "per_target": settings.per_target,
-        "per_person": settings.per_person, "attributes": list(bench.attributes),
+        "per_person": settings.per_person, "opened": settings.opened,
+        "refined": settings.refined, "tuned": settings.tuned,
+        "portraits": len(bench.portraits), "attributes": list(bench.attributes),
         "shipped": list(bench.models.shipped),
         "edits": count_edits(bench), "methods": bench.method_names(),
         "missing_variants": [name for name in wanted if bench.method(name) is None],

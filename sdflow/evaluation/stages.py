@@ -25,7 +25,7 @@ from sdflow.training.progress import Progress
 
 SECONDS = {  # of one core
     "make_boundary": 3.0, "make_direction": 100.0, "make_poles": 80.0, "sweep": 0.35,
-    "trial": 250.0,
+    "trial": 250.0, "inversion": (1.0, 6.0, 36.0, 70.0),
 }  # fmt: skip
 
 _bench: Workbench | None = None  # of a worker process
@@ -89,7 +89,7 @@ def count_edits(bench: Workbench) -> dict[str, int]:
 
 def _stages(bench: Workbench) -> Iterator[tuple[str, list[Job]]]:
     yield "faces", [
-        Job("make_part", (name, rows), part_path(bench.folder, name, rows),
+        Job("make_part", (name, rows), part_path(bench.folder_of(name), name, rows),
             len(rows) * (4.5 if name == PEOPLE else 0.4))
         for name in (GENERATED, PEOPLE) for rows in bench.parts(name)
     ]  # fmt: skip
@@ -109,13 +109,14 @@ def _stages(bench: Workbench) -> Iterator[tuple[str, list[Job]]]:
     ]  # fmt: skip
     jobs = []
     for task in bench.tasks():
-        path = task.path(bench.folder, bench.method(task.method).key)
+        path = task.path(bench.folder_of(task.population), bench.method(task.method).key)
         jobs.append(Job("sweep", (task,), path, task.edits() * SECONDS["sweep"]))
     for name, method in trials_of(bench):
         jobs.append(Job("trial", (name, method), bench.trial_path(name, method),
                         SECONDS["trial"]))  # fmt: skip
-    for rows in bench.parts(PEOPLE):
-        jobs.append(Job("likeness", (rows,), bench.likeness_path(rows), 3.0 * len(rows)))
+    for index in range(len(bench.photos) if bench.people or bench.settings.portraits else 0):
+        seconds = SECONDS["inversion"][bench.inversion_stages(index) - 1]
+        jobs.append(Job("likeness", (index,), bench.likeness_path(index), seconds))
     yield "sweeps and trials", jobs
 
 

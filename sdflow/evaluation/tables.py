@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sdflow.evaluation.figures import KEPT, MEAN_IDENTITY
+from sdflow.evaluation.likeness import STAGES
 from sdflow.evaluation.methods import OURS
 from sdflow.evaluation.populations import GENERATED, PEOPLE
 from sdflow.evaluation.protocol import IDENTITY, PHOTO, TARGETS
@@ -12,6 +13,7 @@ from sdflow.evaluation.trials import UNSEEN
 from sdflow.training.commands import SHIP_ACCURACY, SHIP_PRESERVATION, good_enough
 
 _NAMES = {GENERATED: "generated faces", PEOPLE: "real people"}
+_INVERTED = {"likeness": "real people", "portraits": "portraits"}
 
 
 def markdown(report: Mapping[str, object], scores: Mapping[str, object], command: str) -> str:
@@ -46,15 +48,33 @@ def markdown(report: Mapping[str, object], scores: Mapping[str, object], command
                       _table(("", "before", "after"),
                              [(a, _number(r["before"]), _number(r["after"]))
                               for a, r in report[name]["readout"].items()])]  # fmt: skip
-    if likeness := report.get("likeness"):
-        heads = ("people", "faceres", "faceres_same", "dlib", "dlib_same", "l2")
-        parts += ["## Likeness of inversions",
-                  "Median distance photo to inversion and the share below the threshold of one "
-                  "person, by steps of refinement. Refinement looks at dlib's descriptor, so only "
-                  "faceres judges.",
-                  _table(("steps", *heads), [(steps, *(row[h] for h in heads))
-                                             for steps, row in likeness.items()])]  # fmt: skip
+    parts += _likeness(report)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _likeness(report: Mapping[str, object]) -> list[str]:
+    """Inversions of people and portraits, stage by stage, and what their edits lose."""
+    heads = ("people", "dlib", "dlib_same", "faceres", "faceres_same", "l2", "ms_ssim", "seconds")
+    edited = ("people", "flipped", "kept", "identity")
+    parts = []
+    for name in _INVERTED:
+        stages = {stage: row for stage, row in report.get(name, {}).items() if stage in STAGES}
+        if stages:
+            parts += [f"## Inversions: {_INVERTED[name]}",
+                      "Median distances photo to inversion and shares below the threshold of one "
+                      "person; mean squared error and similarity at 256 px; median seconds. The "
+                      "optimisation looks at dlib's network, so faceres is the judge.",
+                      _table(("stage", *heads), [(stage, *(row[h] for h in heads))
+                                                 for stage, row in stages.items()])]  # fmt: skip
+        rows = [
+            (stage, *(row["edits"][h] for h in edited), *row["lost"].values())
+            for stage, row in stages.items() if "edits" in row
+        ]  # fmt: skip
+        if rows:
+            parts += ["Target attributes to their other side at full strength, on these "
+                      "inversions, and what is lost against feed-forward ones of these people.",
+                      _table(("stage", *edited, "flips lost", "kept lost"), rows)]
+    return parts
 
 
 def _attributes(entry: Mapping[str, object], scores: Mapping[str, object]) -> str:

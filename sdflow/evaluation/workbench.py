@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
-from sdflow import weights
+from sdflow import invert, tuning, weights
+from sdflow.align import crop_face, find_faces
 from sdflow.evaluation import directions as linear
 from sdflow.evaluation import likeness, poles, populations, trials
 from sdflow.evaluation.methods import (
@@ -24,6 +26,7 @@ from sdflow.evaluation.methods import (
 )
 from sdflow.evaluation.populations import GENERATED, PEOPLE, Population
 from sdflow.evaluation.protocol import STRENGTHS, TARGETS, Task, choose_faces, run_task
+from sdflow.images import open_photo
 from sdflow.manifest import read_manifest
 from sdflow.models import ModelSet, load_models
 from sdflow.training.bank import WITH_CODES, write_whole
@@ -33,6 +36,11 @@ PART = 20  # faces of a population that are made at once
 SEEN_BY = (
     "mobile_stylegan", "encoder", "dlib_identity", "dlib_landmarks", "faceres", "age_gender",
     "probes",
+)  # fmt: skip
+INVERTED_BY = ("encoder", "corrector")
+INVERTED_WITH = (
+    "LOOKS", "STEPS", "REFINED", "RATE", "DECAY", "PIXELS", "IDENTITY", "FEATURES", "STAY",
+    "OUTSIDE",
 )  # fmt: skip
 LINEAR = (linear.LINEAR, linear.PROJECTED)
 
@@ -49,6 +57,11 @@ class Settings:
         per_person: the same among people.
         variants: names of other trainings, folders in the cache's ``training/variants``.
         linear: whether our own linear directions are measured.
+        opened: people whose inversions are refined as when a photo is opened, not only
+            feed-forward.
+        refined: people whose inversions are refined too, and edited at each stage.
+        tuned: how many of these are tuned too.
+        portraits: folder of photos to invert besides, or None.
         published: file of published directions, or None.
         trial: faces for the trials beyond the sweeps, at most.
         workers: processes.
@@ -61,6 +74,10 @@ class Settings:
     per_person: int = 24
     variants: tuple[str, ...] = ()
     linear: bool = True
+    opened: int = 200
+    refined: int = 0
+    tuned: int = 0
+    portraits: Path | None = None
     published: Path | None = None
     trial: int = 100
     workers: int = 1
@@ -92,6 +109,22 @@ class Workbench:
         return folder
 
     @cached_property
+    def inverted(self) -> Path:
+        """Of what depends on how photos are inverted: named after what inverts them."""
+        manifest = read_manifest()
+        parts = [file.sha256 for name in INVERTED_BY for file in manifest[name].files]
+        settings = {name: getattr(invert, name) for name in INVERTED_WITH}
+        parts += [repr(settings), repr((tuning.STEPS, tuning.RATE))]
+        digest = hashlib.sha256("".join(parts).encode()).hexdigest()[:12]
+        folder = self.folder / f"inverted-{digest}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def folder_of(self, population: str) -> Path:
+        """Where a population's faces and their edits lie."""
+        return self.folder if population == GENERATED else self.inverted
+
+    @cached_property
     def bank(self) -> Path:
         """The training's faces."""
         return weights.cache_dir() / "training" / "bank"
@@ -117,7 +150,7 @@ class Workbench:
         if name not in self._populations:
             parts = self.parts(name)
             self._populations[name] = populations.load_population(
-                self.models, name, parts, self.folder
+                self.models, name, parts, self.folder_of(name)
             )
         return self._populations[name]
 
@@ -223,7 +256,8 @@ class Workbench:
 
     def make_part(self, name: str, rows: range) -> None:
         """Stage 1."""
-        populations.make_part(self.models, name, rows, self.folder, self.bank)
+        folder = self.folder_of(name)
+        populations.make_part(self.models, name, rows, folder, self.bank)
 
     def make_boundary(self, attribute: str) -> None:
         """Stage 2."""
@@ -262,17 +296,40 @@ class Workbench:
     def sweep(self, task: Task) -> None:
         """Stage 4."""
         method, population = self.method(task.method), self.population(task.population)
-        run_task(self.models, method, population, task, self.folder)
+        folder = self.folder_of(task.population)
+        run_task(self.models, method, population, task, folder)
 
-    def likeness(self, rows: range) -> None:
+    @cached_property
+    def photos(self) -> list[Image.Image]:
+        """512 px crops to invert: the people's first photos, then the portraits."""
+        return populations.first_photos(self.bank, self.people) + self.portraits
+
+    @cached_property
+    def portraits(self) -> list[Image.Image]:
+        """512 px crops of the photos in the settings' folder."""
+        folder = self.settings.portraits
+        files = sorted(folder.iterdir()) if folder else []
+        photos = [open_photo(path) for path in files if path.suffix in (".jpg", ".png")]
+        return [crop_face(photo, find_faces(photo)[0].landmarks, 512)[0] for photo in photos]
+
+    def likeness(self, index: int) -> None:
         """Stage 4."""
-        photos = populations.first_photos(self.bank, rows.stop)[rows.start :]
-        codes = self.population(PEOPLE).w[rows.start : rows.stop]
-        likeness.judge_inversions(self.models, photos, codes, self.likeness_path(rows))
+        stages, edits = self.inversion_stages(index), index < self.settings.refined
+        likeness.judge_inversions(
+            self.models, self.photos[index], stages, self.likeness_path(index), edits
+        )
 
-    def likeness_path(self, rows: range) -> Path:
-        """File of the likeness of some of the people."""
-        return self.folder / f"likeness-{rows.start:04d}-{rows.stop:04d}.parquet"
+    def inversion_stages(self, index: int) -> int:
+        """How many stages of inversion a photo goes through; portraits go through all."""
+        settings, portrait = self.settings, index >= self.people
+        most = (settings.opened, settings.refined, settings.tuned)
+        return len(likeness.STAGES) if portrait else 1 + sum(index < count for count in most)
+
+    def likeness_path(self, index: int) -> Path:
+        """File of one photo's inversions."""
+        stages = self.inversion_stages(index)
+        name = "person" if index < self.people else "portrait"
+        return self.inverted / f"{name}-{index:04d}-{stages}.json"
 
     def trial(self, name: str, method: str) -> None:
         """Stage 4."""

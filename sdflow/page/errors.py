@@ -32,6 +32,15 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
             except Exception as error:
                 raise as_sentence(error) from None
 
+    elif inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def handler(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            try:
+                return await function(*args, **kwargs)
+            except Exception as error:
+                raise as_sentence(error) from None
+
     else:
 
         @wraps(function)

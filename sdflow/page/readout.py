@@ -1,4 +1,4 @@
-"""The pieces of HTML that the page shows: readout, caption, banner, texts."""
+"""The pieces of HTML that the page shows: readout, caption, likeness, notices, banner, texts."""
 
 from __future__ import annotations
 
@@ -29,17 +29,33 @@ FAILED = (
     "<p>The networks could not be loaded; the reason stands in the server's log. The next request"
     " tries again.</p>"
 )
+NO_PLACE = (
+    "There is no photo to show this face in: it is a random one, or came from a face file. Open a"
+    " photo to see the edit in it."
+)
+HINT = (
+    "Refine takes some seconds. Tune adapts the network to this one face, for about a minute, and"
+    " comes closest: moles, light and background too."
+)
+GOOD, FAIR = 0.8, 0.5  # likeness from which it is called so
 NOTES = """
 <p><strong>Consent.</strong> Edit photos of people who agree to it, and say that a picture is
 edited where you show it.</p>
 <p><strong>Licences.</strong> For research and other non-commercial use: the generator descends
 from StyleGAN2 trained on FFHQ, the landmark model from iBUG 300-W. NOTICE names each one.</p>
-<p><strong>Limits.</strong> The result is a new picture that resembles the person, not a retouched
-photo: jewellery, hands, hats and backgrounds change. The networks saw few children, few very old
-people and more light than dark skin; “female”, “male”, “young” and “old” are what they learned to
-call a look, and say nothing about a person.</p>
-<p><strong>Privacy.</strong> Photos and pictures stay on this server, in memory and in a private
-folder, and are removed within three hours.</p>
+<p><strong>Limits.</strong> The face alone is a new picture that resembles the person: jewellery,
+hands, hats and backgrounds change in it. In the photo, what the edit leaves alone is the photo's
+own, and nothing outside of face, hair and neck changes; but large turns of the head, hair that
+grows over a busy background, hands and sunglasses before the face, and faces in profile can look
+wrong.
+“Likeness” is an estimate: how probably another network takes picture and photo for the same
+person. The networks saw few children, few very old people and more light than dark skin;
+“female”, “male”, “young” and “old” are what they learned to call a look, and say nothing about a
+person.</p>
+<p><strong>Privacy.</strong> A copy of your photo stays on this server, in a private folder, for as
+long as a face of it is in use, so that the edit can go back into it. Nobody else can reach it. It
+is removed with its faces, two hours after their last use, and everything else within three.
+Downloads carry no place, camera or other metadata of the photo.</p>
 """
 
 
@@ -47,6 +63,34 @@ def caption(text: str, state: str = "ready") -> str:
     """The line below the picture; `state` is `ready` or `preview`."""
     words = f"<span data-state='{escape(state)}'>{escape(text)}</span>"
     return f"<p><span>Before</span>{words}<span>After</span></p>"
+
+
+def likeness(confidence: float | None) -> str:
+    """How surely the picture shows the person of the photo, as a figure and a word."""
+    if confidence is None:
+        return ""
+    word = "good" if confidence >= GOOD else "fair" if confidence >= FAIR else "poor"
+    why = "How probably another network takes picture and photo for the same person"
+    return (
+        f"<p class='likeness' role='status' title='{why}'>Likeness <b>{confidence:.2f}</b>"
+        f"<span class='word' data-word='{word}'>{word}</span></p>"
+    )
+
+
+def notice(sentences: Iterable[str]) -> str:
+    """What speaks against a photo, or why something is not there; nothing without sentences."""
+    told = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    return f"<div class='notice' role='status'>{told}</div>" if told else ""
+
+
+def working(done: int, steps: int) -> str:
+    """How far the work on the likeness is; style.css shows Stop as long as it is there."""
+    at = f" value='{done}' max='{steps}'" if steps else ""
+    text = f"Step {done} of {steps}" if steps else "Starting"
+    return (
+        f"<div class='working'><progress aria-label='Work on the likeness'{at}></progress>"
+        f"<span>{text}</span></div>"
+    )
 
 
 def poles(attribute: Attribute) -> str:

@@ -52,6 +52,8 @@ def make_theme() -> gr.themes.Base:
         block_border_color_dark="#3a3633",
         block_label_text_color="#5c5751",
         block_label_text_color_dark="#b3ada6",
+        block_title_text_color="#5c5751",
+        block_title_text_color_dark="#f1efec",
         block_info_text_color="#5c5751",
         block_info_text_color_dark="#b3ada6",
         border_color_primary="#d6d1cb",

@@ -14,7 +14,9 @@ from playwright.sync_api import Page, expect
 SMILE = "#slider-smiling input[type=range]"
 FULL = "#caption [data-state=ready]"
 PREVIEW = "#caption [data-state=preview]"
+IN_PHOTO = "#where label:has-text('In the photo')"
 SECONDS = 60  # to wait for a picture
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 Visit = Callable[..., Page]
 
 
@@ -36,6 +38,31 @@ def wait_for_picture(page: Page, other_than: list[str] | None = None) -> list[st
             return pictures
         page.wait_for_timeout(50)
     raise AssertionError(f"still the same picture: {shown(page)}")
+
+
+def open_example(page: Page, number: int = 0) -> list[str]:
+    """Opens an example; returns the addresses of before and after."""
+    page.locator("#examples button.thumbnail-item").nth(number).click()
+    return wait_for_picture(page)
+
+
+def press(page: Page, key: str, times: int = 3, slider: str = SMILE) -> None:
+    """Moves a slider by keys."""
+    page.focus(slider)
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def download(page: Page, button: str, folder: Path) -> Image.Image:
+    """Presses a button that downloads a picture, once it can be; returns the picture."""
+    expect(page.locator(button)).to_be_enabled()
+    with page.expect_download() as started:
+        page.click(button)
+    file = folder / started.value.suggested_filename
+    started.value.save_as(file)
+    with Image.open(file) as image:
+        image.load()
+    return image
 
 
 def take_random_face(page: Page) -> list[str]:
@@ -186,3 +213,111 @@ def test_examples_open(visit: Visit) -> None:
     wait_for_picture(page)
     expect(page.locator("#photo img")).to_be_visible()
     expect(page.locator(SMILE)).to_be_enabled()
+
+
+# ---- the photo
+
+
+def test_an_example_is_edited_in_its_photo(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    expect(page.locator("#where input").first).to_be_disabled()
+    face = open_example(page)
+    expect(page.locator(".likeness")).to_contain_text(re.compile(r"Likeness 0\.\d\d|1\.00"))
+    expect(page.locator("#mask")).to_be_hidden()
+    frame = page.locator("#picture").bounding_box()
+    page.click(IN_PHOTO)
+    photo = wait_for_picture(page, face)
+    expect(page.locator(FULL)).to_contain_text("×")
+    assert page.locator("#picture").bounding_box() == frame  # nothing jumps
+
+    press(page, "End", 1)
+    page.wait_for_selector("#inset img")
+    expect(page.locator(PREVIEW)).to_contain_text("photo follows")
+    pasted = wait_for_picture(page, photo)
+    assert pasted[0] == photo[0] and pasted[1] != photo[1]
+    expect(page.locator("#inset")).to_be_hidden()
+    image, mask = (download(page, button, tmp_path) for button in ("#png", "#mask"))
+    with Image.open(EXAMPLES[0]) as original:
+        assert image.format == "JPEG" and image.size == mask.size == original.size
+        touched = np.asarray(mask) > 0
+        before, after = (np.asarray(x.convert("RGB")).astype(int) for x in (original, image))
+    difference = np.abs(before - after).mean(2)
+    assert difference[touched].mean() > 2 * difference[~touched].mean()
+
+    page.locator("#where label").first.click()
+    assert wait_for_picture(page, pasted)[0] == face[0]
+    expect(page.locator("#png")).to_contain_text("PNG")
+    expect(page.locator("#mask")).to_be_hidden()
+
+
+def test_two_faces_of_a_photo_are_both_in_it(
+    visit: Visit, photo: Image.Image, tmp_path: Path
+) -> None:
+    photo.save(tmp_path / "two.png")
+    page = visit()
+    faces = page.locator("#faces button.thumbnail-item")
+    page.locator("#photo input[type=file]").set_input_files(tmp_path / "two.png")
+    first = wait_for_picture(page)
+    page.click(IN_PHOTO)
+    start = wait_for_picture(page, first)
+    press(page, "Home", 1)
+    one = wait_for_picture(page, start)
+    faces.nth(1).click()
+    expect(page.locator(SMILE)).to_have_value("0")
+    other = wait_for_picture(page, one)
+    press(page, "End", 1)
+    both = wait_for_picture(page, other)
+    assert both[0] == start[0]
+    expect(page.locator("#png")).to_contain_text("Download PNG")
+    image, mask = (download(page, button, tmp_path) for button in ("#png", "#mask"))
+    before, after, cover = (np.asarray(x) for x in (photo, image, mask))
+    for half in (slice(800), slice(900, None)):
+        assert (before != after)[:, half].any() and cover[:, half].any()
+    assert np.array_equal(before[cover == 0], after[cover == 0])
+
+    faces.nth(0).click()
+    expect(page.locator(SMILE)).to_have_value("-1")
+    wait_for_picture(page, both)
+    faces.nth(1).click()
+    expect(page.locator(SMILE)).to_have_value("1")
+
+
+def test_a_face_without_a_photo_says_so(visit: Visit) -> None:
+    page = visit()
+    face = take_random_face(page)
+    expect(page.locator("#refine")).to_be_disabled()
+    expect(page.locator(".likeness")).to_have_count(0)
+    page.click(IN_PHOTO)
+    expect(page.locator("#notice [role=status]")).to_contain_text("Open a photo")
+    expect(page.locator("#notice [role=status]")).to_be_visible()
+    expect(page.locator("#hint")).to_be_hidden()
+    page.wait_for_timeout(500)
+    assert len(shown(page)) == 2 and shown(page)[0] == face[0]
+    open_example(page)
+    expect(page.locator("#notice [role=status]")).to_have_count(0)
+    expect(page.locator(FULL)).to_contain_text("×")
+
+
+# ---- likeness
+
+
+def test_refinement_is_shown_and_stopped(visit: Visit) -> None:
+    page = visit()
+    opened = open_example(page)
+    press(page, "ArrowRight")
+    moved = wait_for_picture(page, opened)
+    expect(page.locator("#png")).to_be_enabled()
+    expect(page.locator("#stop")).to_be_hidden()
+    page.click("#refine")
+    expect(page.locator(".working")).to_contain_text(re.compile(r"Step \d+ of 60"))
+    on_the_way = wait_for_picture(page, moved)
+    assert on_the_way[0] == opened[0]
+    expect(page.locator("#refine")).to_be_hidden()
+    page.click("#stop")
+    expect(page.locator("#stop")).to_be_hidden()
+    expect(page.locator("#refine")).to_be_enabled()
+    refined = wait_for_picture(page, on_the_way)
+    assert refined[0] and refined[1] not in (opened[1], moved[1])
+    expect(page.locator("#slider-smiling input[type=number]")).to_have_value("0.15")
+    expect(page.locator("tr[data-attribute=smiling]")).to_have_class("moved")
+    expect(page.locator(".likeness")).to_be_visible()

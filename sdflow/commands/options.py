@@ -1,0 +1,246 @@
+"""Options of the verbs of faces: their declaration, and what is wrong with them, told before work.
+
+Nothing here imports a network: the parser and its help are to come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdflow.attributes import shipped_attributes
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+FACE_FILES = (".safetensors",)
+MASKS = (".png",)
+QUICK, REFINED = 10, 60  # STEPS and REFINED of sdflow.invert, which would load PyTorch
+LARGEST = 1000  # steps of refinement
+Faces = tuple[int, ...] | None  # numbers of a photo's faces; None is all of them
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much work goes into the likeness of a face.
+
+    Attributes:
+        steps: of refinement, 0 for none; None is the default: 10 for a photo, 0 for a face file,
+            and 60 with `tune`.
+        tune: whether to change the generator for the face.
+
+    Raises:
+        ValueError: steps out of range.
+    """
+
+    steps: int | None = None
+    tune: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and not 0 <= self.steps <= LARGEST:
+            raise ValueError(f"Got {self.steps} steps. Give 0 to {LARGEST} with --refine.")
+
+    def steps_for(self, is_face_file: bool) -> int:
+        """Steps to take."""
+        if self.steps is not None:
+            return self.steps
+        return REFINED if self.tune else 0 if is_face_file else QUICK
+
+
+@dataclass(frozen=True)
+class Pasting:
+    """How an edited face goes back into its photo.
+
+    Attributes:
+        photo: the photo, where a face file is edited; None where the photo itself is.
+        mask: where to save the mask of what was touched.
+        plain: paste the whole crop with a feathered rim.
+        keep_metadata: EXIF and XMP of the photo stay in the file.
+    """
+
+    photo: Path | None = None
+    mask: Path | None = None
+    plain: bool = False
+    keep_metadata: bool = False
+
+
+# ---- what they say
+
+
+def read_strengths(texts: Sequence[str]) -> dict[str, float]:
+    """Strengths as the command line gives them, such as ["smiling=0.8", "young=-0.4"].
+
+    Raises:
+        BadStrength: not of this form, given twice, or not a number from −1 to 1.
+        UnknownAttribute: the models don't have it.
+        WeightsError: the flow's file, which names them, is missing or damaged.
+    """
+    from sdflow.edit import BadStrength, parse_strengths
+
+    if not texts:
+        return {}
+    names = tuple(row.name for row in shipped_attributes())
+    strengths: dict[str, float] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
+            raise BadStrength(f"Got the strength {text!r}. Write it as in -s smiling=0.8.")
+        if name in strengths:
+            raise BadStrength(f"The strength of {name} is given twice. Give it once.")
+        try:
+            number = float(value)
+        except ValueError:
+            number = value  # named in the error
+        strengths |= parse_strengths({name: number}, names)
+    return strengths
+
+
+def read_faces(text: str) -> Faces:
+    """Faces as the command line gives them: "1", "0,2" or "all".
+
+    Raises:
+        ArgumentTypeError: not of this form, or a face twice.
+    """
+    if text.strip() == "all":
+        return None
+    try:
+        faces = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}: give a number, several as in 0,2, or all."
+        ) from None
+    if len(set(faces)) < len(faces):
+        raise argparse.ArgumentTypeError(f"got {text!r}: name each face once.")
+    return faces
+
+
+def read_steps(text: str) -> int:
+    """Steps as the command line gives them.
+
+    Raises:
+        ArgumentTypeError: no whole number; often the photo, which --refine took for it.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of steps: name the photo before --refine, or give a number."
+        ) from None
+
+
+def check_output(path: Path, suffixes: Sequence[str]) -> None:
+    """Tell before any work that a file could not be written.
+
+    Raises:
+        ValueError: unknown suffix, no such folder, no right to write there, or a folder itself.
+    """
+    if path.suffix.lower() not in suffixes:
+        endings = ", ".join(suffixes)
+        raise ValueError(f"Cannot write {str(path)!r}. End the name in one of: {endings}.")
+    if path.is_dir():
+        raise ValueError(f"{str(path)!r} is a folder. Name a file.")
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder {str(path.parent)!r}. Make it, or name another.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"Writing {str(path)!r} is not allowed. Name another file.")
+
+
+def check_apart(written: Sequence[Path | None], photo: Path | None = None) -> None:
+    """Tell before any work that two files would be one, or the photo be written over.
+
+    Raises:
+        ValueError: so it is.
+    """
+    seen = {photo.resolve()} if photo is not None else set()
+    for path in filter(None, written):
+        if photo is not None and path.resolve() == photo.resolve():
+            raise ValueError(f"{str(path)!r} is the photo itself. Name another file to write.")
+        if path.resolve() in seen:
+            raise ValueError(f"{str(path)!r} would be written twice. Name different files.")
+        seen.add(path.resolve())
+
+
+# ---- their declaration
+
+
+def photo_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """The photo, which of its faces, and the work on its likeness."""
+    parser.usage = "%(prog)s PHOTO [options]"  # an option before PHOTO could take it for its own
+    parser.add_argument("photo", type=Path, metavar="PHOTO", help="an image, or a face file")
+    if several:
+        parser.add_argument(
+            "--face", type=read_faces, default=(0,), metavar="N",
+            help="which face; default 0, the largest; with --paste also several: 0,2 or all",
+        )  # fmt: skip
+    else:
+        parser.add_argument(
+            "--face", type=int, default=0, metavar="N", help="which face; default 0, the largest"
+        )
+    parser.add_argument(
+        "--refine", type=read_steps, nargs="?", const=REFINED, metavar="N",
+        help=f"work on the likeness for N steps, 0 to {LARGEST}; {REFINED} if N is left out; "
+        f"without it {QUICK}, a face file 0. Ctrl-C goes on with the best so far",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tune", action="store_true",
+        help=f"then change the generator for this face; refines {REFINED} steps if not told",
+    )  # fmt: skip
+
+
+def picture_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Strengths, and where pictures and faces go."""
+    parser.add_argument(
+        "-s", "--strength", action="append", default=[], metavar="NAME=VALUE",
+        help="such as smiling=0.8, -1 to 1; may be repeated; the verb attributes lists the names",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help=f".png, .jpg or .webp; default {default}"
+    )
+    parser.add_argument(
+        "--size", type=int, choices=(512, 1024), default=1024,
+        help="pixels of the face's picture; default 1024",
+    )  # fmt: skip
+    parser.add_argument(
+        "--save-face", type=Path, metavar="FILE", help="also save the face as .safetensors"
+    )
+
+
+def paste_options(parser: argparse.ArgumentParser) -> None:
+    """Detail of the photo, and the way back into it."""
+    parser.add_argument(
+        "--detail", action="store_true",
+        help="carry detail of the photo over that the generator cannot draw; --paste always does",
+    )  # fmt: skip
+    group = parser.add_argument_group("the whole photo")
+    group.add_argument(
+        "--paste", type=Path, nargs="?", const=Path(), metavar="PHOTO",
+        help="put the edited face back into the photo, in its size, colours and format; "
+        "a face file needs PHOTO, the one that it came from",
+    )  # fmt: skip
+    group.add_argument(
+        "--mask", type=Path, metavar="FILE", help="also save the mask of what was touched, .png"
+    )
+    group.add_argument(
+        "--plain", action="store_true", help="paste the whole crop with a feathered rim"
+    )
+    group.add_argument(
+        "--keep-metadata", action="store_true",
+        help="keep EXIF and XMP: place, time, camera; dropped otherwise",
+    )  # fmt: skip
+
+
+def read_pasting(args: argparse.Namespace) -> Pasting | None:
+    """What `paste_options` were given; None without --paste.
+
+    Raises:
+        ValueError: an option that says nothing without --paste.
+    """
+    if args.paste is None:
+        given = {"--mask": args.mask, "--plain": args.plain, "--keep-metadata": args.keep_metadata}
+        for name, value in given.items():
+            if value:
+                raise ValueError(f"{name} needs --paste. Add it, or leave {name} out.")
+        return None
+    photo = None if args.paste == Path() else args.paste
+    return Pasting(photo, args.mask, args.plain, args.keep_metadata)
