@@ -10,6 +10,7 @@ is softer than the generator's pictures, or has no colours, makes them so first.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,7 +203,8 @@ def softness(photo: View, inversion: View) -> float:
         return float((rise * face[..., 1:, 1:]).mean())
 
     wanted = edges(blur(pictures[0], 0.5))  # without its noise
-    found = [edges(blur(pictures[1], max(sigma * size / 1024, 0.5))) for sigma in SOFTNESS]
+    sigmas = [math.hypot(sigma * size / 1024, 0.5) for sigma in SOFTNESS]  # each one differs
+    found = [edges(blur(pictures[1], sigma)) for sigma in sigmas]
     enough = [sigma for sigma, sharp in zip(SOFTNESS, found, strict=True) if sharp >= wanted]
     return enough[-1] if enough else 0.0
 

@@ -14,9 +14,9 @@ from sdflow.models import ModelSet
 
 # Confidence is the probability, by a logistic regression, that an independent network (faceres)
 # takes photo and inversion for the same person: constant, and factors of the identity network's
-# distance and of the mean absolute difference in the oval. Fitted by `python -m sdflow evaluate` to
-# the inversions of 200 people, most of them feed-forward.
-CALIBRATION = (6.4, -9.23, -1.09)
+# distance and of the mean absolute difference in the oval. Fitted by `python -m sdflow evaluate`
+# to the inversions of 200 people, most of them feed-forward.
+CALIBRATION = (7.17, -11.11, -0.23)
 POOR = 0.7  # confidence below which the user is told
 SMALL_FACE = 60  # pixels from temple to temple
 TEMPLES = 0.5  # share of the crop's side that lies between them

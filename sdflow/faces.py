@@ -244,10 +244,11 @@ def _to_face(notes: dict[str, Any], tensors: dict[str, np.ndarray]) -> Face:
         alignment = Alignment(quad, int(notes["crop_size"]), (width, height))
         if not 0 < alignment.size <= 8192 or min(width, height) < 1:
             raise ValueError("its sizes are out of range")
-    sure, told = notes.get("confidence"), tuple(notes.get("warnings", ()))
-    if sure is not None and not 0 <= float(sure) <= 1:
+    sure, told = notes.get("confidence"), notes.get("warnings", [])
+    if sure is not None and not (type(sure) in (int, float) and 0 <= sure <= 1):
         raise ValueError("its confidence is out of range")
-    if not all(isinstance(text, str) and len(text) < 500 for text in told) or len(told) > 20:
+    sentences = isinstance(told, list) and len(told) <= 20
+    if not sentences or not all(isinstance(text, str) and len(text) < 500 for text in told):
         raise ValueError("its warnings are no sentences")
     if "crop" in tensors:
         crop = _checked(tensors, "crop", (None,), np.uint8, 255).tobytes()
@@ -267,7 +268,7 @@ def _to_face(notes: dict[str, Any], tensors: dict[str, np.ndarray]) -> Face:
         faces_found=count,
         tuning=_tuning(tensors),
         confidence=sure,
-        warnings=told,
+        warnings=tuple(told),
     )
 
 

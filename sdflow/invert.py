@@ -54,7 +54,7 @@ OnStep = Callable[[Step], bool | None]  # told after each step; True stops and k
 def invert(
     models: ModelSet, crop: torch.Tensor, steps: int = STEPS, on_step: OnStep | None = None
 ) -> torch.Tensor:
-    """Finds the code of an aligned face; the same in every run on the same machine.
+    """Finds the code of an aligned face; the same in every run of as many threads on one machine.
 
     Args:
         models: a loaded model set.

@@ -10,7 +10,7 @@ edit adds is resampled. A pixel whose mask is 0 keeps its value bit for bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from sdflow.detail import Carried, blur, resize
 
 BILINEAR, BICUBIC = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC
 PERSON = ("face", "hair", "ears", "neck", "glasses", "hat")  # classes that the mask covers
-MARGIN, FEATHER = 0.025, 0.012  # of the crop's side: how far the mask goes beyond, and its blur
+MARGIN, FEATHER = 0.035, 0.012  # of the crop's side: how far the mask goes beyond, and its blur
 RIM = 0.04  # of the crop's side, over which the mask ends at the crop's edge
 SMALLEST, LARGEST = 256, 2048  # pixels of the crop that is composed
 
@@ -68,7 +68,7 @@ def person_mask(before: Tensor, after: Tensor, classes: tuple[str, ...]) -> Tens
     mask = blur(union, FEATHER * side).clamp(0, 1)
     front = before[:, classes.index("occluder")][:, None]
     mask = mask * (1 - blur(F.max_pool2d((front > 0.5).float(), 3, 1, 1), 1.0))
-    place = (torch.arange(side) + 0.5) / side
+    place = (torch.arange(side, device=mask.device) + 0.5) / side
     ramp = (torch.minimum(place, 1 - place) / RIM - 0.1).clamp(0, 1)
     mask = mask * torch.minimum(ramp[:, None], ramp[None])
     return torch.where(mask < 0.02, 0.0, mask)  # the feather's far ends would only cost pixels
@@ -120,7 +120,10 @@ def paste_square(photo: Image.Image, crop: Image.Image, alignment: Alignment) ->
     """
     box = _region(photo, alignment)
     pixels = np.asarray(photo.crop(box)).astype(np.float32)
-    warped = np.rint(warp_to_photo(np.asarray(crop, np.float32), alignment, box, BILINEAR))
+    # The reference counts the crop's pixels from their centres here, and from corners in cropping.
+    half = (alignment.quad[2] - alignment.quad[0]) / (2 * crop.width)
+    shifted = replace(alignment, quad=alignment.quad - half)
+    warped = np.rint(warp_to_photo(np.asarray(crop, np.float32), shifted, box, BILINEAR))
     square = _erode(_square(alignment, box), 2)
     feather = int(math.sqrt(square.sum())) // 20
     mask = square if feather == 0 else _rim_blur(_erode(square, 2 * feather), feather)
@@ -129,7 +132,7 @@ def paste_square(photo: Image.Image, crop: Image.Image, alignment: Alignment) ->
     mixed = np.floor(weight * warped * square[..., None] + (1 - weight) * pixels + 1e-3)
     image, cover = photo.copy(), Image.new("L", photo.size)
     image.paste(Image.fromarray(mixed.clip(0, 255).astype(np.uint8)), box[:2])
-    cover.paste(Image.fromarray(np.ceil(mask * 255).astype(np.uint8)), box[:2])
+    cover.paste(Image.fromarray(np.ceil(mask.clip(0, 1) * 255).astype(np.uint8)), box[:2])
     return Pasted(image, cover)
 
 
@@ -156,7 +159,7 @@ def warp_to_photo(
     forward = alignment.inverse * (scale, scale, 1)  # picture pixel → photo pixel
     back = np.linalg.inv(forward[:, :2])  # (2, 2)
     # Pillow counts from pixel corners, the alignment from pixel centres.
-    shift = back @ (np.array(box[:2]) - forward[:, 2] - 0.5) + 0.5
+    shift = back @ (np.array(box[:2]) - forward[:, 2] - 0.5)
     rows = tuple(np.concatenate([back, shift[:, None]], axis=1).flatten())
     size = box[2] - box[0], box[3] - box[1]
     drawn = [band.transform(size, Image.Transform.AFFINE, rows, resample) for band in bands]

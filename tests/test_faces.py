@@ -122,6 +122,43 @@ def test_another_suffix_is_refused(face: Face, tmp_path: Path) -> None:
         save_face(face, tmp_path / "face.pt")
 
 
+TUNING = {
+    "blocks.0.conv1.left": np.arange(24, dtype=np.float16).reshape(6, 4) / 10,
+    "head.bias": np.full(12, -0.5, np.float16),
+}
+
+
+def test_tuning_confidence_and_warnings_come_back(tmp_path: Path) -> None:
+    told = ("The photo is dark: brighten it.", "Ümläute too: use “them”.")
+    face = make_face(tuning=TUNING, confidence=0.25, warnings=told)
+    save_face(face, tmp_path / "f.safetensors")
+    back = load_face(tmp_path / "f.safetensors")
+    assert (back.confidence, back.warnings) == (0.25, told)
+    assert back.tuning.keys() == TUNING.keys()
+    for name, array in TUNING.items():
+        assert back.tuning[name].dtype == np.float16
+        np.testing.assert_array_equal(back.tuning[name], array)
+    plain = load_face(face_to_bytes(make_face()))
+    assert (plain.confidence, plain.warnings, plain.tuning) == (None, (), None)
+    assert face.nbytes - make_face().nbytes == sum(array.nbytes for array in TUNING.values())
+
+
+def test_a_face_file_of_before_is_read(face: Face) -> None:
+    tensors, metadata, notes = parts(face)
+    del notes["confidence"], notes["warnings"]
+    back = load_face(save(tensors, metadata | {"face": json.dumps(notes)}))
+    assert (back.confidence, back.warnings, back.tuning) == (None, (), None)
+    np.testing.assert_array_equal(back.w, face.w)
+
+
+def test_the_largest_tuning_fits_into_a_face_file() -> None:
+    noise = np.random.default_rng(0).standard_normal(faces.LARGEST_TUNING // 2)
+    face = make_face(tuning={"all": noise.astype(np.float16)})
+    data = face_to_bytes(face)
+    assert len(data) <= faces.LARGEST_FILE
+    np.testing.assert_array_equal(load_face(data).tuning["all"], face.tuning["all"])
+
+
 # ---- what is refused
 
 
@@ -184,6 +221,13 @@ SPOILT = {
     "crop no picture": ("crop", np.zeros(50, np.uint8)),
     "crop empty": ("crop", np.zeros(0, np.uint8)),
     "crop square": ("crop", np.zeros((5, 5), np.uint8)),
+    "tuning too large": ("tuning.a", np.zeros(faces.LARGEST_TUNING // 2 + 1, np.float16)),
+    "tuning single": ("tuning.a", np.zeros(5, np.float32)),
+    "tuning integers": ("tuning.a", np.zeros(5, np.int16)),
+    "tuning nan": ("tuning.a", np.full(5, np.nan, np.float16)),
+    "tuning infinite": ("tuning.a", np.full(5, np.inf, np.float16)),
+    "tuning far": ("tuning.a", np.full(5, 2 * faces.TUNED_BY, np.float16)),
+    "tuning empty": ("tuning.a", np.zeros((0, 5), np.float16)),
 }
 
 
@@ -208,8 +252,12 @@ def test_a_crop_that_is_not_square(face: Face) -> None:
     [{"attributes": None}, {"attributes": [1, 2]}, {"attributes": "ab"}, {"model_set": 5},
      {"model_set": ""}, {"seed": -1}, {"seed": "1"}, {"seed": 2**70}, {"faces_found": None},
      {"round_trip_error": float("nan")}, {"round_trip_error": "x"}, {"crop_size": 0},
-     {"crop_size": None}, {"photo_size": [0, 10]}, {"photo_size": 5}, {"photo_size": [1]}],
-    ids=str,
+     {"crop_size": None}, {"photo_size": [0, 10]}, {"photo_size": 5}, {"photo_size": [1]},
+     {"confidence": 2}, {"confidence": -0.1}, {"confidence": float("nan")}, {"confidence": [1]},
+     {"confidence": "0.5"}, {"warnings": None}, {"warnings": 5}, {"warnings": [1]},
+     {"warnings": ["a" * 501]}, {"warnings": ["a."] * 21}, {"warnings": [["a."]]},
+     {"warnings": "letters"}],
+    ids=lambda change: str(change)[:40],
 )  # fmt: skip
 def test_spoilt_notes(face: Face, change: dict) -> None:
     tensors, metadata, notes = parts(face)

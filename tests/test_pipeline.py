@@ -18,6 +18,7 @@ from sdflow.attributes import ATTRIBUTES
 from sdflow.edit import BadStrength, UnknownAttribute
 from sdflow.faces import Face, FaceFileError, face_to_bytes, save_face
 from sdflow.images import BadImage
+from sdflow.invert import Step
 from sdflow.pipeline import Edited, Editor
 
 
@@ -48,7 +49,7 @@ def test_open_a_photo(editor: Editor, opened: Face) -> None:
     assert opened.attributes == editor.models.attributes and opened.model_set == "mobile"
     assert opened.faces_found == 2 and opened.seed is None
     assert opened.round_trip_error < 1e-3
-    assert set(opened.seconds_per_step) == {"align", "invert", "decompose"}
+    assert set(opened.seconds_per_step) == {"align", "invert", "doubts", "decompose"}
     assert opened.picture.size == (1024, 1024)
     assert opened.alignment.size == 1024 and opened.alignment.photo_size == (1600, 1200)
     left, right = opened.alignment.quad[:, 0].min(), opened.alignment.quad[:, 0].max()
@@ -91,10 +92,12 @@ def test_bad_photos(editor: Editor) -> None:
 
 
 def test_refinement_is_told_step_by_step(editor: Editor, photo: Image.Image, opened: Face) -> None:
-    told: list[tuple[int, int]] = []
-    refined = editor.open(photo, steps=1, on_step=lambda done, total: told.append((done, total)))
-    assert told == [(1, 1)]
+    told: list[Step] = []
+    refined = editor.open(photo, steps=3, on_step=told.append)
+    assert [(step.done, step.steps) for step in told] == [(k, 3) for k in (1, 2, 3)]
+    assert told[0].image.shape == (1, 3, 512, 512)
     assert (refined.w != opened.w).any()
+    assert 0 <= refined.confidence <= 1 and isinstance(refined.warnings, tuple)
     with torch.no_grad():  # c is read off the rendering, not off the photo
         image = editor.models.synthesis(torch.from_numpy(refined.w)[None], 512).clamp(-1, 1)
         c = editor.models.estimator(torch.nn.functional.avg_pool2d(image, 2))[0]

@@ -40,7 +40,7 @@ SEEN_BY = (
 INVERTED_BY = ("encoder", "corrector")
 INVERTED_WITH = (
     "LOOKS", "STEPS", "REFINED", "RATE", "DECAY", "PIXELS", "IDENTITY", "FEATURES", "STAY",
-    "OUTSIDE",
+    "OUTSIDE", "OVAL",
 )  # fmt: skip
 LINEAR = (linear.LINEAR, linear.PROJECTED)
 
