@@ -76,7 +76,7 @@ def test_edit(capsys: pytest.CaptureFixture[str], photo_file: str, tmp_path: Pat
     assert report["output_bytes"] == output.stat().st_size
     assert Image.open(output).size == (1024, 1024)
     assert report["round_trip_error"] < 1e-3
-    steps = {"load", "align", "invert", "decompose", "edit", "synthesis", "save"}
+    steps = {"load", "align", "invert", "doubts", "decompose", "edit", "synthesis", "save"}
     assert set(report["seconds_per_step"]) == steps
     changed = {n for n in report["before"] if report["before"][n] != report["after"][n]}
     assert changed == {"smiling", "young"}

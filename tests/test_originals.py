@@ -351,7 +351,7 @@ def test_alignment_of_the_full_photo(form: str, monkeypatch: pytest.MonkeyPatch)
 
     lengths = np.linalg.norm(full.quad - np.roll(full.quad, 1, axis=0), axis=1)
     assert np.ptp(lengths) < 0.01 * lengths.mean()
-    with pytest.raises(ValueError, match=r"\(901, 602\).*: find the face"):
+    with pytest.raises(ValueError, match=r"901 x 602 pixels.* Give the photo"):
         original.scaled(full)
 
 
