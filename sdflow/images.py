@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from sdflow import marking
+
 REDUCED_ABOVE = 24_000_000  # pixels; cameras and phones of today keep their full size
 REFUSED_ABOVE = 120_000_000  # pixels; the 108 megapixels of a phone still pass
 SMALLEST_SIDE = 32  # pixels; no face can be found in less
@@ -118,7 +120,9 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
     return Image.fromarray(levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy())
 
 
-def save(image: Image.Image, path: str | Path, quality: int = 95) -> int:
+def save(
+    image: Image.Image, path: str | Path, quality: int = 95, source: str | None = None
+) -> int:
     """Write an image in the format that the suffix names, making the folder if there is none.
 
     PNG is compressed at level 1 (three times faster than the default, 10 % larger); JPEG keeps
@@ -128,6 +132,7 @@ def save(image: Image.Image, path: str | Path, quality: int = 95) -> int:
         image: RGB image.
         path: file name ending in .png, .jpg, .jpeg or .webp.
         quality: 1..100, for JPEG and WebP.
+        source: digital source type to mark it with, see `sdflow.marking`; None for no mark.
 
     Returns:
         Number of bytes written.
@@ -150,6 +155,8 @@ def save(image: Image.Image, path: str | Path, quality: int = 95) -> int:
             options = {"format": "WEBP", "quality": quality, "method": 2}
         case _:
             raise ValueError(f"cannot save as {path.name!r}: end the name in .png, .jpg or .webp")
+    if source is not None:
+        options |= marking.options(options["format"], marking.packet(source))
     encoded = io.BytesIO()  # complete before the file is touched
     image.save(encoded, **options)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,17 @@
-"""Pictures of many edits: face, attributes and strengths → one contact sheet with labels."""
+"""Pictures of many edits on one contact sheet with labels.
+
+What renders a face is handed in, so that its caller decides on size, turns and progress.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
 from sdflow.attributes import ATTRIBUTES
 
-if TYPE_CHECKING:
-    from sdflow.faces import Face
-    from sdflow.pipeline import Editor
-
+Render = Callable[[Mapping[str, float]], Image.Image]  # strengths → picture of a face
 CELL = 256  # pixels of one picture
 MARGIN = 6  # pixels between pictures
 HEADING = 34  # pixels of the line above the columns
@@ -20,32 +19,77 @@ PAPER, INK = "white", "black"
 
 
 def sweep_sheet(
-    editor: Editor, face: Face, attributes: Sequence[str], strengths: Sequence[float]
+    render: Render,
+    names: Sequence[str],
+    strengths: Sequence[float],
+    photo: Image.Image | None = None,
+    semantics: Mapping[str, float] | None = None,
 ) -> Image.Image:
     """A row an attribute, a column a strength; the photo's crop, if there is one, comes first.
 
     Args:
-        editor: renders the edits.
-        face: opened by it.
-        attributes: names of the rows.
+        render: makes the picture of some strengths.
+        names: attributes of the rows.
         strengths: of the columns, in −1..1.
-
-    Raises:
-        UnknownAttribute, BadStrength, FaceFileError: see `Editor.edit`.
+        photo: of the face.
+        semantics: attribute → value of the face, to stand beside its name.
     """
-    unmoved = editor.edit(face, {}, 512).image
-    first = [] if face.picture is None else [face.picture]
-    rows = [
-        first + [editor.edit(face, {name: s}, 512).image if s else unmoved for s in strengths]
-        for name in attributes
-    ]
-    headings = ["photo"] * len(first) + [f"{s:+g}" if s else "0" for s in strengths]
+    first = [] if photo is None else [photo]
+    unmoved = render({})
+    rows = [first + [render({name: s}) if s else unmoved for s in strengths] for name in names]
     labels = []
-    for name in attributes:
+    for name in names:
         row = ATTRIBUTES[name]
-        poles = f"-1 {row.negative}\n+1 {row.positive}"
-        labels.append(f"{row.label}: {face.semantics[name]:.2f}\n{poles}")
-    return contact_sheet(rows, labels, headings)
+        value = f": {semantics[name]:.2f}" if semantics else ""
+        labels.append(f"{row.label}{value}\n-1 {row.negative}\n+1 {row.positive}")
+    return contact_sheet(rows, labels, ["photo"] * len(first) + [*map(signed, strengths)])
+
+
+def grid_sheet(
+    render: Render,
+    across: str,
+    down: str,
+    strengths: Sequence[float],
+    photo: Image.Image | None = None,
+) -> Image.Image:
+    """Two attributes against each other, both at all strengths.
+
+    Args:
+        render: makes the picture of some strengths.
+        across, down: attributes, of the columns and of the rows.
+        strengths: of both, in −1..1.
+        photo: of the face; it gets a column of its own.
+    """
+    first = [] if photo is None else [photo]
+    rows = [first + [render({across: x, down: y}) for x in strengths] for y in strengths]
+    labels = [f"{ATTRIBUTES[down].label} {signed(y)}" for y in strengths]
+    headings = [f"{ATTRIBUTES[across].label} {signed(x)}" for x in strengths]
+    return contact_sheet(rows, labels, ["photo"] * len(first) + headings)
+
+
+def compare_sheet(
+    people: Sequence[tuple[str, Image.Image | None, Render]],
+    edits: Sequence[tuple[str, Mapping[str, float]]],
+) -> Image.Image:
+    """A row a person, a column an edit, after the photo (if any has one) and the face unedited.
+
+    Args:
+        people: label, photo's crop and what renders the face, of each.
+        edits: heading and strengths of each.
+    """
+    has_photos = any(photo is not None for _, photo, _ in people)
+    rows = []
+    for _, photo, render in people:
+        unmoved = render({})
+        first = [photo or unmoved] if has_photos else []
+        rows.append([*first, unmoved, *[render(strengths) for _, strengths in edits]])
+    headings = [*["photo"] * has_photos, "inversion", *[heading for heading, _ in edits]]
+    return contact_sheet(rows, [label for label, _, _ in people], headings)
+
+
+def signed(strength: float) -> str:
+    """A strength for a label: +0.5, -1, 0. The label's font has no longer minus."""
+    return f"{strength:+g}" if strength else "0"
 
 
 def contact_sheet(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image
+
+from sdflow import marking
 
 _EXIF_KEPT = (
     {0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298}  # title, camera, date, author, ...
@@ -31,23 +33,20 @@ class Metadata:
     exif: bytes | None = None
     xmp: bytes | None = None
 
-    def options(self, form: str, size: tuple[int, int]) -> dict[str, object]:
+    def options(self, form: str, size: tuple[int, int], source: str) -> dict[str, object]:
         """Options for Pillow's writer; what is broken or too long is left out.
 
         Args:
             form: PNG, JPEG or WEBP.
             size: width and height of the upright picture.
+            source: digital source type that takes the place of the photo's own.
         """
-        exif, xmp = _clean_exif(self.exif, size), _clean_xmp(self.xmp)
-        options: dict[str, object] = {}
+        exif, xmp = _clean_exif(self.exif, size), marking.packet(source, _clean_xmp(self.xmp))
+        if form == "JPEG" and len(xmp) > _LONGEST_XMP:
+            xmp = marking.packet(source)
+        options = marking.options(form, xmp)
         if exif and (form != "JPEG" or len(exif) <= _LONGEST_EXIF):
             options["exif"] = exif
-        if xmp and form == "PNG":
-            text = PngImagePlugin.PngInfo()
-            text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-            options["pnginfo"] = text
-        elif xmp and (form != "JPEG" or len(xmp) <= _LONGEST_XMP):
-            options["xmp"] = xmp
         return options
 
 

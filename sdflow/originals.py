@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from sdflow import images
+from sdflow import images, marking
 from sdflow.align import Alignment
 from sdflow.metadata import Metadata, read_metadata
 
@@ -144,8 +144,9 @@ class Original:
 
         PNG keeps every pixel. So does WebP if the file did; else it has quality 95. JPEG has the
         tables and subsampling of the file if that was a JPEG; else quality 95 and full colour;
-        what is transparent goes over white. The ICC profile is always there, metadata on request:
-        then without thumbnails and maker's notes, in which the old face would live on.
+        what is transparent goes over white. The ICC profile is always there, and XMP that marks
+        the photo as edited; metadata on request: then without thumbnails and maker's notes, in
+        which the old face would live on.
 
         Args:
             image: RGB (or L) in the size and colour space of `image`.
@@ -177,8 +178,8 @@ class Original:
             pixels = pixels if form == "PNG" else pixels.convert("RGB")
             pixels = Image.merge(f"{pixels.mode}A", [*pixels.split(), self.alpha])
         options: dict[str, object] = {} if profile is None else {"icc_profile": profile}
-        if keep_metadata:
-            options |= self.metadata.options(form, image.size)
+        told = self.metadata if keep_metadata else Metadata()
+        options |= told.options(form, image.size, marking.EDITED)
         match form:
             case "PNG":
                 return _encoded(pixels, form, compress_level=1, **options)

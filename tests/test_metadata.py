@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from sdflow import marking
 from sdflow.originals import open_original
 
 WIDTH, HEIGHT = 96, 64
@@ -55,9 +57,21 @@ def with_thumbnail(exif: bytes) -> bytes:
     return b"Exif\0\0" + bytes(body) + second + face
 
 
-XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description dc:title="Title"
- tiff:Orientation="6"><xmp:Thumbnails><rdf:li xmpGImg:image="the old face"/></xmp:Thumbnails>
-</rdf:Description></x:xmpmeta>"""
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:RDF><rdf:Description
+ xmlns:dc="dc" xmlns:tiff="tiff" xmlns:xmp="xmp" xmlns:xmpGImg="img" xmlns:iptc="iptc"
+ dc:title="Title" tiff:Orientation="6" iptc:DigitalSourceType="camera"><xmp:Thumbnails><rdf:li
+ xmpGImg:image="the old face"/></xmp:Thumbnails></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def source_types(xmp: bytes) -> list[str]:
+    """Values of all properties of this name in a packet, which must be well-formed XML."""
+    return [
+        value
+        for element in ElementTree.fromstring(xmp).iter()
+        for name, value in element.attrib.items()
+        if name.endswith("DigitalSourceType")
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
@@ -82,7 +96,8 @@ def test_metadata(suffix: str, form: str) -> None:
         assert found.get(ExifTags.Base.Make) == ("Maker" if keep else None)
         assert found.get_ifd(ExifTags.IFD.GPSInfo) == ({1: "N", 2: (47, 30, 15)} if keep else {})
         assert not found.get_ifd(ExifTags.IFD.IFD1)
-        assert (b"Title" in after.info.get("xmp", b"")) is keep
+        assert (b"Title" in after.info["xmp"]) is keep
+        assert source_types(after.info["xmp"]) == [marking.EDITED]
         assert (b"Maker" in written) is keep
         assert open_original(written).image.size == after.size  # not turned once more
     assert b'tiff:Orientation="1"' in after.info["xmp"]
@@ -124,4 +139,5 @@ def test_broken_metadata_are_no_reason_to_refuse(form: str) -> None:
     assert (original.profile, original.embedded) == (None, None)
     for suffix in (".png", ".jpg", ".webp"):
         after = decode(original.encode(original.image, suffix, keep_metadata=True))
-        assert not {"exif", "xmp", "icc_profile"} & set(after.info)
+        assert not {"exif", "icc_profile"} & set(after.info)
+        assert source_types(after.info["xmp"]) == [marking.EDITED]

@@ -69,6 +69,26 @@ class View:
     table: gr.HTML
 
 
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The whole page, for those who connect its events.
+
+    Attributes:
+        session: what a visit keeps, see `sdflow.page.visit.Visit`.
+        previewed: the request of the last preview, which the full size follows.
+        source, view: the left and the middle column.
+        sliders: of the attributes, by name.
+        reset: puts all sliders to 0.
+    """
+
+    session: gr.State
+    previewed: gr.State
+    source: Source
+    view: View
+    sliders: dict[str, gr.Slider]
+    reset: gr.Button
+
+
 def make_source(examples: Iterable[Path]) -> Source:
     """The left column."""
     with gr.Column(elem_id="source"):

@@ -1,0 +1,186 @@
+"""Recipes: a small JSON file that makes the same picture again, on any machine.
+
+It holds the face (as a face file, in base64), the strengths, and what the picture was made with:
+models by the digests of their weights, precision, version.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdflow import __version__
+from sdflow.edit import parse_strengths
+from sdflow.faces import LARGEST_FILE as LARGEST_FACE
+from sdflow.faces import Face, FaceFileError, face_to_bytes, load_face
+from sdflow.manifest import find_entry
+
+if TYPE_CHECKING:
+    from sdflow.models import ModelSet
+
+FORMAT = "sdflow-recipe"
+SIZES = (512, 1024)
+LARGEST_FILE = LARGEST_FACE * 4 // 3 + 20_000  # bytes
+NETWORKS = ("mobile_stylegan", "w_mean", "flow", "parsing")  # what an edit of an opened face uses
+MAKE_ANEW = "Open the photo again and save a new recipe."
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be followed; the message is a sentence that ends in what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How one picture was made.
+
+    Attributes:
+        face: with all that edits need.
+        strengths: attribute → −1..1.
+        size: of the picture, 1024 or 512 pixels.
+        detail: whether detail of the photo was carried over.
+        models: name of the set, and network → digest of its weights.
+        precision: of the synthesis, such as bfloat16.
+        version: of SDFlow.
+    """
+
+    face: Face
+    strengths: dict[str, float]
+    size: int
+    detail: bool
+    models: dict[str, str]
+    precision: str
+    version: str
+
+
+def make_recipe(
+    models: ModelSet,
+    face: Face,
+    strengths: Mapping[str, float],
+    size: int = 1024,
+    detail: bool = False,
+) -> Recipe:
+    """The recipe of `Editor.edit(face, strengths, size, detail)` with these models."""
+    moved = {name: float(strength) for name, strength in strengths.items() if strength}
+    return Recipe(face, moved, size, detail, digests(models), precision_of(models), __version__)
+
+
+def recipe_to_json(recipe: Recipe) -> str:
+    """A recipe as the text of its file."""
+    fields = {
+        "format": FORMAT,
+        "version": recipe.version,
+        "models": recipe.models,
+        "precision": recipe.precision,
+        "size": recipe.size,
+        "detail": recipe.detail,
+        "strengths": recipe.strengths,
+        "face": base64.b64encode(face_to_bytes(recipe.face)).decode(),
+    }
+    return json.dumps(fields, indent=2) + "\n"
+
+
+def is_recipe(source: object) -> bool:
+    """Whether a path or bytes are JSON rather than a photo or a face file."""
+    if isinstance(source, (str, Path)):
+        if Path(source).suffix.lower() == ".json":
+            return True
+        try:
+            with open(source, "rb") as stream:
+                source = stream.read(64)
+        except (OSError, ValueError):
+            return False
+    return isinstance(source, bytes) and source.lstrip()[:1] == b"{"
+
+
+def load_recipe(source: str | Path | bytes) -> Recipe:
+    """Read a recipe, trusting nothing in it.
+
+    Args:
+        source: its path or its bytes.
+
+    Raises:
+        RecipeError: no such file, another kind of file, or a damaged one.
+    """
+    data = source if isinstance(source, bytes) else _read(Path(source))
+    if len(data) > LARGEST_FILE:
+        raise RecipeError(f"A file over {LARGEST_FILE:,} bytes is no recipe. {MAKE_ANEW}")
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"This is no recipe, or a damaged one. {MAKE_ANEW}") from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise RecipeError("This JSON file holds no recipe. Choose one that SDFlow saved.")
+    try:
+        return _to_recipe(fields)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, FaceFileError):
+            raise RecipeError(f"The face in this recipe is damaged. {MAKE_ANEW}") from error
+        raise RecipeError(f"This recipe is damaged. {MAKE_ANEW}") from error
+
+
+def check_models(recipe: Recipe, models: ModelSet) -> tuple[str, ...]:
+    """Compares what a recipe was made with to what is loaded.
+
+    Returns:
+        Sentences on what makes the picture differ slightly.
+
+    Raises:
+        RecipeError: it was made with other networks, which would make another picture.
+    """
+    now = digests(models)
+    other = [name for name in {**recipe.models, **now} if recipe.models.get(name) != now.get(name)]
+    if other:
+        raise RecipeError(
+            f"This recipe was made by SDFlow {recipe.version} with other weights of "
+            f"{', '.join(sorted(other))}. Install that version, or open the photo again."
+        )
+    precision = precision_of(models)
+    if recipe.precision == precision:
+        return ()
+    return (
+        f"The picture was made in {recipe.precision}, this machine computes in {precision}: "
+        "single pixels may differ.",
+    )
+
+
+def digests(models: ModelSet) -> dict[str, str]:
+    """Name of the set, and network → 16 hex digits of what its files are."""
+    found = {"set": models.name}
+    for name in NETWORKS:
+        together = "".join(file.sha256 for file in find_entry(name).files)
+        found[name] = hashlib.sha256(together.encode()).hexdigest()[:16]
+    return found
+
+
+def precision_of(models: ModelSet) -> str:
+    """Of the convolutions of the synthesis."""
+    return str(models.synthesis.dtype).removeprefix("torch.")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise RecipeError(f"There is no recipe {str(path)!r}. Check the path.") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RecipeError(f"The recipe cannot be read ({why}). Check the path.") from error
+
+
+def _to_recipe(fields: dict[str, Any]) -> Recipe:
+    """Builds a recipe from a file's content; what is off raises a ValueError or its like."""
+    models, size, detail = fields["models"], fields["size"], fields["detail"]
+    texts = [*models, *models.values(), fields["precision"], fields["version"]]
+    if not all(isinstance(text, str) and len(text) < 100 for text in texts):
+        raise ValueError("its names are no names")
+    if size not in SIZES or not isinstance(detail, bool):
+        raise ValueError("its picture has another size")
+    face = load_face(base64.b64decode(fields["face"], validate=True))
+    strengths = parse_strengths(fields["strengths"], face.attributes)
+    return Recipe(face, strengths, size, detail, models, fields["precision"], fields["version"])
