@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import TYPE_CHECKING
 
 from PIL import PngImagePlugin
+
+if TYPE_CHECKING:
+    from sdflow.faces import Face
 
 VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 EDITED = VOCABULARY + "compositeWithTrainedAlgorithmicMedia"  # a photo's face, edited
@@ -38,6 +42,11 @@ _EARLIER = re.compile(
     re.DOTALL,
 )
 _XMP_BOX = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes  # of ISO media files
+
+
+def source_of(face: Face) -> str:
+    """Digital source type of a face's edits."""
+    return GENERATED if face.crop is None else EDITED
 
 
 def packet(source: str, kept: bytes | None = None) -> bytes:

@@ -49,14 +49,15 @@ def add_endpoints(service: Service) -> None:
             "round_trip_error": face.round_trip_error,
             "seconds_per_step": dict(face.seconds_per_step),
         }
-        picture = service.download(service.edit(opened.token, {}).image)
+        image = service.edit(opened.token, {}).image
+        picture = service.pictures.download(image, face, opened.token)
         return opened.token, about, str(picture), str(opened.face_file)
 
     def pasted(
         *edits: tuple[str, Mapping[str, float]], plain: bool, keep_metadata: bool
     ) -> tuple[str, str, dict[str, Any]]:
         done = service.paste(*edits, plain=plain)
-        photo, mask = service.download_photo(done, keep_metadata)
+        photo, mask = service.pictures.download_photo(done, keep_metadata)
         semantics = {"before": done.edits[-1].before, "after": done.edits[-1].after}
         return str(photo), str(mask), semantics | {"seconds": done.seconds}
 
@@ -110,12 +111,11 @@ def add_endpoints(service: Service) -> None:
 
         Returns the picture, a PNG of 1024 px, and the attributes before and after.
         """
-        if face_file and not token:
-            edited = service.edit_file(face_file, strengths)
-        else:
-            edited = service.edit(token, strengths)
+        face = service.face(token, face_file)
+        edited = service.edit_face(face, strengths)
         semantics = {"before": edited.before, "after": edited.after}
-        return str(service.download(edited.image)), semantics | {"seconds": edited.seconds}
+        picture = service.pictures.download(edited.image, face, token)
+        return str(picture), semantics | {"seconds": edited.seconds}
 
     @told
     async def paste(

@@ -24,6 +24,7 @@ class PastedPhoto:
         mask: mode L, 0 where nothing was touched.
         edits: of its faces, in order.
         photo: the kept file.
+        token: of the last face.
         seconds: that editing and pasting took, without waiting for a turn.
     """
 
@@ -32,6 +33,7 @@ class PastedPhoto:
     mask: Image.Image
     edits: tuple[Edited, ...]
     photo: KeptPhoto
+    token: str
     seconds: float
 
 

@@ -5,11 +5,9 @@ One `Service` serves all visitors of a process. It knows nothing of Gradio.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,22 +17,22 @@ from PIL import Image
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute, shipped_attributes
 from sdflow.faces import Face, FaceStore, face_to_bytes, is_face_file, load_face
-from sdflow.images import BadImage, open_photo, save, to_image
+from sdflow.images import BadImage, open_photo
 from sdflow.invert import REFINED, OnStep, Step
+from sdflow.media import Render
 from sdflow.originals import open_original
+from sdflow.page.files import SWEEP_EVERY, Files
 from sdflow.page.loading import Loading
-from sdflow.page.pasting import PastedPhoto, comparable, written
+from sdflow.page.pasting import PastedPhoto
 from sdflow.page.photos import KeptPhoto, Photos
+from sdflow.page.pictures import FULL, PREVIEW, Pictures
 from sdflow.page.turns import Turns
 from sdflow.pipeline import Edited, Editor
 
-PREVIEW, FULL = 512, 1024  # pixels of an edited picture
 THUMBNAIL = 160  # pixels of a face to pick
-PREVIEW_QUALITY, FULL_QUALITY = 90, 95  # JPEG
 MOST_THUMBNAILS = 24  # faces of a photo to pick from
 MOST_STEPS = 300  # of refinement
 KEPT = 7200  # seconds that a written file stays, and a face that nobody uses
-SWEEP_EVERY = 600  # seconds
 
 NO_PHOTO = "There is no photo yet. Upload one, choose an example, or take a random face."
 NO_FACE = "There is no face yet. Open a photo or take a random face first."
@@ -77,14 +75,14 @@ class Service:
         refined: int = REFINED,
         store: FaceStore | None = None,
     ) -> None:
-        self.folder = folder
+        self.files = Files(folder, KEPT)
+        self.pictures = Pictures(self, self.files)
         self.steps, self.refined = steps, refined
         self.store = store or FaceStore(KEPT)
         self.photos = Photos(folder / "photos")
         self._photo_of: weakref.WeakKeyDictionary[Face, KeptPhoto] = weakref.WeakKeyDictionary()
         self._loading = Loading(load)
         self._models = Turns()
-        self._swept = time.monotonic()
 
     # ---- loading
 
@@ -169,7 +167,7 @@ class Service:
             UnknownFace: the token is not, or no longer, known.
             ValueError: no token.
         """
-        return self._shown(self._face(token), token)
+        return self._shown(self.face(token), token)
 
     def refine(
         self,
@@ -193,16 +191,23 @@ class Service:
             ValueError: steps out of range, a random face, no token.
         """
         steps = check_steps(self.refined if steps is None else steps)
-        face, editor = self._face(token), self.editor
+        face, editor = self.face(token), self.editor
         with self._models:
             refined = editor.refine(face, steps, tune, self._fair(on_step))
         if photo := self._photo_of.get(face):
             self._photo_of[refined] = photo
         return self._keep(refined)
 
+    def forget(self, tokens: Iterable[str]) -> None:
+        """Forgets faces now: their codes, their photo unless another kept face is of it, and all
+        files that were made of them; tokens that are not kept are no error."""
+        for token in tokens:
+            self.store.discard(token)
+            self.files.forget(token)
+
     def has_photo(self, token: str | None) -> bool:
         """Whether a kept face has a photo to be pasted into; errors as for `again`."""
-        return self._face(token) in self._photo_of
+        return self.face(token) in self._photo_of
 
     def random(self, seed: int | None = None) -> Opened:
         """A generated face; the same seed gives the same face."""
@@ -223,15 +228,20 @@ class Service:
             UnknownFace: the token is not, or no longer, known.
             ValueError: no token; see `Editor.edit` for the others.
         """
-        face, editor = self._face(token), self.editor
+        return self.edit_face(self.face(token), strengths, size)
+
+    def edit_face(
+        self, face: Face, strengths: Mapping[str, float], size: int = FULL
+    ) -> Edited:
+        """Edits a face that need not be kept; errors as for `Editor.edit`."""
+        editor = self.editor
         with self._models:
             return editor.edit(face, strengths, size)
 
-    def edit_file(self, face_file: str | Path, strengths: Mapping[str, float]) -> Edited:
-        """Edits the face of a face file, without keeping it; errors as for `open_file`."""
-        face, editor = load_face(face_file), self.editor
-        with self._models:
-            return editor.edit(editor.open(face), strengths)
+    def renderer(self, face: Face, size: int = PREVIEW) -> Render:
+        """Strengths → picture; each picture waits for a turn, so that a long job of many lets
+        others in between."""
+        return lambda strengths: self.edit_face(face, strengths, size).image
 
     def paste(self, *edits: Edits, plain: bool = False) -> PastedPhoto:
         """Puts edited faces of one photo back into it.
@@ -264,49 +274,15 @@ class Service:
             start = time.perf_counter()
             pasted = editor.paste(original, *moved, plain=plain)
             seconds = time.perf_counter() - start + sum(edit.seconds for edit in edited)
-        return PastedPhoto(original, pasted.image, pasted.mask, edited, photos[0], seconds)
-
-    def pair(self, token: str, edited: Edited) -> tuple[Path, Path]:
-        """JPEGs to compare: the photo's crop, or a random face as it came, and its edit."""
-        preview = edited.image.width == PREVIEW
-        after = self._write(edited.image, PREVIEW_QUALITY if preview else FULL_QUALITY)
-        return self._before(token, edited), after
-
-    def pair_of_step(self, token: str, step: Step) -> tuple[Path, Path]:
-        """JPEGs to compare while the likeness is worked on: the photo's crop, the best so far."""
-        picture = self._face(token).picture
-        if picture is None:
-            raise ValueError(NO_PLACE)
-        return self._before(token), self._write(to_image(step.image), PREVIEW_QUALITY)
-
-    def pair_in_photo(self, pasted: PastedPhoto) -> tuple[Path, Path]:
-        """JPEGs to compare, of a size for the screen: the photo, and with its edited faces."""
-        shown = pasted.photo.shown
-        if shown is None or not shown.exists():
-            shown = self._write(comparable(pasted.original), FULL_QUALITY)
-            pasted.photo.shown = shown
-        picture = comparable(pasted.original, pasted.image)
-        return shown, self._write(picture, FULL_QUALITY)
-
-    def download(self, image: Image.Image) -> Path:
-        """Writes a picture as PNG under a name that suits a download folder."""
-        file = self._new_file("sdflow-edit.png")
-        save(image, file)
-        return file
-
-    def download_photo(
-        self, pasted: PastedPhoto, keep_metadata: bool = False
-    ) -> tuple[Path, Path]:
-        """Writes a pasted photo in its own format, and the mask of what was touched as PNG."""
-        file = self._new_file(f"sdflow-edit{pasted.original.suffix}")
-        return written(pasted, file, keep_metadata)
+        token = edits[-1][0]
+        return PastedPhoto(original, pasted.image, pasted.mask, edited, photos[0], token, seconds)
 
     def keep_tidy(self) -> None:
         """Forgets what is old, for as long as the process lives; also when nobody calls."""
         while True:
             time.sleep(SWEEP_EVERY)
             len(self.store)  # it forgets old faces when it is asked for anything
-            remove_old(self.folder, KEPT)
+            self.files.tidy()
 
     def _fair(self, on_step: OnStep | None) -> OnStep:
         """Told after each step of work that holds the models: lets those who wait go first."""
@@ -319,7 +295,18 @@ class Service:
 
         return between
 
-    def _face(self, token: str | None) -> Face:
+    def face(self, token: str | None, face_file: str | Path | None = None) -> Face:
+        """A kept face or, without a token, that of a face file, which is not kept.
+
+        Raises:
+            UnknownFace: the token is not, or no longer, known.
+            FaceFileError: the file is none, or of other models.
+            ValueError: neither is given.
+        """
+        if face_file and not token:
+            face, editor = load_face(face_file), self.editor
+            with self._models:
+                return editor.open(face)
         if not token:
             raise ValueError(NO_FACE)
         face = self.store.get(token)
@@ -328,7 +315,7 @@ class Service:
         return face
 
     def _with_photo(self, token: str | None) -> tuple[Face, KeptPhoto]:
-        face = self._face(token)
+        face = self.face(token)
         photo = self._photo_of.get(face)
         if photo is None:
             raise ValueError(NO_PLACE)
@@ -338,35 +325,9 @@ class Service:
         return self._shown(face, self.store.add(face))
 
     def _shown(self, face: Face, token: str) -> Opened:
-        file = self._new_file("sdflow-face.safetensors")
+        file = self.files.new("sdflow-face.safetensors", token)
         file.write_bytes(face_to_bytes(face))
         return Opened(token, face, file)
-
-    def _before(self, token: str, edited: Edited | None = None) -> Path:
-        """The unedited side, written once for each token, under a name that does not tell it."""
-        file = self.folder / f"{hashlib.sha256(token.encode()).hexdigest()}.jpg"
-        if not file.exists():
-            picture = self._face(token).picture
-            if picture is None:  # a random face
-                is_it = edited and edited.after == edited.before and edited.image.width == FULL
-                picture = edited.image if is_it else self.edit(token, {}).image
-            save(picture, file, FULL_QUALITY)
-        return file
-
-    def _write(self, image: Image.Image, quality: int) -> Path:
-        """A JPEG to show."""
-        file = self._new_file("edited.jpg")
-        save(image, file, quality)
-        return file
-
-    def _new_file(self, name: str) -> Path:
-        """A path in a folder of its own whose name cannot be guessed; old ones are removed."""
-        if time.monotonic() - self._swept > SWEEP_EVERY:
-            self._swept = time.monotonic()
-            remove_old(self.folder, KEPT)
-        folder = self.folder / secrets.token_urlsafe(24)
-        folder.mkdir(parents=True, mode=0o700)
-        return folder / name
 
 
 def check_steps(steps: int | None) -> int | None:
@@ -378,16 +339,3 @@ def check_steps(steps: int | None) -> int | None:
     if steps is not None and not 0 <= steps <= MOST_STEPS:
         raise ValueError(f"Got {steps:.0f} steps of refinement. Give 0 to {MOST_STEPS}.")
     return None if steps is None else int(steps)
-
-
-def remove_old(folder: Path, seconds: float) -> None:
-    """Removes the files below a folder that are older, and the folders that are left empty."""
-    oldest = time.time() - seconds
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside a folder comes first
-        try:
-            if path.is_file() and path.stat().st_mtime < oldest:
-                path.unlink()
-            elif path.is_dir() and path.stat().st_mtime < oldest:
-                path.rmdir()
-        except OSError:  # in use, not empty, or removed by another thread
-            continue

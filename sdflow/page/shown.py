@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdflow.page.service import FULL, Service
+from sdflow.page.pictures import FULL
+from sdflow.page.service import Service
 from sdflow.page.visit import Visit
 
 
@@ -32,25 +33,27 @@ class Shown:
 
 def full_size(service: Service, visit: Visit) -> Shown:
     """Renders what the visit shows; errors as for `Service.edit` and `Service.paste`."""
+    pictures, token = service.pictures, visit.token
     if goes_in_photo(service, visit):
         pasted = service.paste(*visit.edits)
         edited, (width, height) = pasted.edits[-1], pasted.image.size
         return Shown(
-            service.pair_in_photo(pasted),
+            pictures.pair_in_photo(pasted),
             f"{width} × {height} px, in {pasted.seconds:.1f} s",
             edited.before,
             edited.after,
             f"Download {pasted.original.suffix[1:].upper()}",
-            lambda: service.download_photo(pasted),
+            lambda: pictures.download_photo(pasted),
         )
-    edited = service.edit(visit.token, visit.strengths)
+    face = service.face(token)
+    edited = service.edit_face(face, visit.strengths)
     return Shown(
-        service.pair(visit.token, edited),
+        pictures.pair(token, edited),
         f"{FULL} px, in {edited.seconds:.1f} s",
         edited.before,
         edited.after,
         "Download PNG",
-        lambda: (service.download(edited.image), None),
+        lambda: (pictures.download(edited.image, face, token), None),
     )
 
 

@@ -16,7 +16,9 @@ from sdflow.faces import UnknownFace
 from sdflow.images import BadImage
 from sdflow.invert import Step
 from sdflow.manifest import WeightsError
+from sdflow.marking import GENERATED
 from sdflow.page import readout
+from sdflow.page.files import remove_old
 from sdflow.page.loading import NOT_LOADED
 from sdflow.page.photos import GONE, Photos
 from sdflow.page.service import (
@@ -26,7 +28,6 @@ from sdflow.page.service import (
     NO_PLACE,
     OTHER_PHOTO,
     Service,
-    remove_old,
 )
 from sdflow.page.turns import Turns
 from sdflow.pipeline import Editor
@@ -69,12 +70,19 @@ def test_missing_faces_and_photos_are_told(tmp_path: Path, editor: Editor) -> No
 def test_a_pair_is_written_for_the_eye_and_the_download(tmp_path: Path, editor: Editor) -> None:
     service = Service(tmp_path, lambda: editor)
     token = service.random(3).token
-    pairs = [service.pair(token, service.edit(token, {"smiling": s}, 512)) for s in (0.2, 0.9)]
+    pictures, face = service.pictures, service.face(token)
+    edits = [service.edit(token, {"smiling": strength}, 512) for strength in (0.2, 0.9)]
+    pairs = [pictures.pair(token, edited) for edited in edits]
     assert pairs[0][0] == pairs[1][0] and pairs[0][1] != pairs[1][1]
     assert [Image.open(file).size for file in pairs[0]] == [(1024, 1024), (512, 512)]
     assert token not in str(pairs)
-    png = service.download(Image.open(pairs[0][1]))
-    assert png.name == "sdflow-edit.png" and Image.open(png).format == "PNG"
+    for suffix, form in ((".png", "PNG"), (".webp", "WEBP"), (".jpg", "JPEG")):
+        file = pictures.download(edits[0].image, face, token, suffix)
+        assert file.name == f"sdflow-edit{suffix}"
+        with Image.open(file) as image:
+            assert image.format == form and GENERATED.encode() in image.info["xmp"]
+    with pytest.raises(ValueError, match="Choose .png"):
+        pictures.download(edits[0].image, face, token, ".exe")
     assert all(folder.stat().st_mode & 0o77 == 0 for folder in tmp_path.iterdir() if
                folder.is_dir())  # fmt: skip
 
@@ -109,12 +117,12 @@ def test_both_faces_are_in_the_photo_which_stays_a_jpeg(service: Service, jpeg: 
     before, after = (np.asarray(image) for image in (pasted.original.image, pasted.image))
     assert (before != after)[:, :800].any() and (before != after)[:, 900:].any()
     assert np.array_equal(before[~touched], after[~touched])
-    file, mask = service.download_photo(pasted)
+    file, mask = service.pictures.download_photo(pasted)
     assert (file.name, mask.name) == ("sdflow-edit.jpg", "sdflow-mask.png")
     with Image.open(file) as image, Image.open(mask) as cover:
         assert image.format == "JPEG" and image.size == cover.size == (1600, 1200)
         assert image.quantization[0] == list(pasted.original.jpeg.tables[0])
-    pairs = [service.pair_in_photo(pasted) for _ in range(2)]
+    pairs = [service.pictures.pair_in_photo(pasted) for _ in range(2)]
     assert pairs[0][0] == pairs[1][0] and pairs[0][1] != pairs[1][1]
     assert len(kept_photos(service)) == 1
     unmoved = service.paste((first, {}), (second, {"smiling": 0}))
@@ -157,10 +165,10 @@ def test_a_photo_in_use_is_not_swept_and_a_lost_one_told(service: Service, jpeg:
     past = time.time() - KEPT - 60
     os.utime(kept, (past, past))
     service.edit(token, {}, 512)
-    remove_old(service.folder, KEPT)
+    remove_old(service.files.folder, KEPT)
     assert kept.exists()
     os.utime(kept, (past, past))
-    remove_old(service.folder, KEPT)
+    remove_old(service.files.folder, KEPT)
     with pytest.raises(LookupError, match=GONE):
         service.paste((token, {}))
 
@@ -208,7 +216,7 @@ def test_stopping_keeps_the_best_so_far(service: Service, jpeg: Path) -> None:
     token, seen = service.open(jpeg).token, []
 
     def on_step(step: Step) -> bool:
-        pictures = [Image.open(file).size for file in service.pair_of_step(token, step)]
+        pictures = [Image.open(file).size for file in service.pictures.pair_of_step(token, step)]
         seen.append((step.done, *pictures))
         return step.done == 2
 

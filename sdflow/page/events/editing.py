@@ -11,7 +11,8 @@ from sdflow.page import readout
 from sdflow.page.endpoints import MODELS
 from sdflow.page.errors import told
 from sdflow.page.layout import IN_PHOTO, Parts
-from sdflow.page.service import PREVIEW, Service
+from sdflow.page.pictures import PREVIEW
+from sdflow.page.service import Service
 from sdflow.page.shown import full_size, goes_in_photo
 from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
 from sdflow.page.visit import Visit
@@ -33,7 +34,7 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         edited = service.edit(face.token, moved, PREVIEW)
         if visit.request != request:
             return updates.nothing
-        pair = service.pair(face.token, edited)
+        pair = service.pictures.pair(face.token, edited)
         if goes_in_photo(service, visit):
             text, picture = "Preview of the face, photo follows …", {view.inset: pair[1]}
         else:

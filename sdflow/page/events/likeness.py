@@ -23,6 +23,7 @@ from sdflow.page.work import Work
 def add_likeness(service: Service, parts: Parts, updates: Updates) -> None:
     """Connects the buttons below the picture."""
     session, view = parts.session, parts.view
+    pair_of_step = service.pictures.pair_of_step
 
     def ask_for_work(visit: Visit) -> str:
         visit.wanted = True
@@ -44,7 +45,7 @@ def add_likeness(service: Service, parts: Parts, updates: Updates) -> None:
             async for step in work.steps():
                 changes = {view.working: readout.working(step.done, step.steps)}
                 if visit.request == request:  # else the visitor looks at an edit by now
-                    pair = await asyncio.to_thread(service.pair_of_step, face.token, step)
+                    pair = await asyncio.to_thread(pair_of_step, face.token, step)
                     small = goes_in_photo(service, visit)
                     changes |= {view.inset: pair[1]} if small else {view.picture: pair}
                 yield changes
