@@ -176,6 +176,8 @@ def _read(path: Path) -> bytes:
 def _to_recipe(fields: dict[str, Any]) -> Recipe:
     """Builds a recipe from a file's content; what is off raises a ValueError or its like."""
     models, size, detail = fields["models"], fields["size"], fields["detail"]
+    if not isinstance(models, dict):
+        raise TypeError("its models are no mapping")
     texts = [*models, *models.values(), fields["precision"], fields["version"]]
     if not all(isinstance(text, str) and len(text) < 100 for text in texts):
         raise ValueError("its names are no names")

@@ -16,7 +16,8 @@ from PIL import Image
 from sdflow import marking
 
 VIDEOS = (".mp4", ".gif")
-COLOURS = 255  # of a GIF; one palette for all pictures, so that still parts do not flicker
+COLOURS = 255  # of a GIF
+SAMPLE = 64  # pixels of each picture from which a GIF's colours are chosen
 NO_PICTURES = "There are no pictures to write. Give at least one."
 
 
@@ -82,11 +83,10 @@ def _gif(frames: Iterable[Image.Image], fps: float, source: str) -> bytes:
     pictures = list(frames)
     if not pictures:
         raise ValueError(NO_PICTURES)
-    # The palette of first, middle and last; dithering would crawl from picture to picture.
-    ends = [pictures[i].resize((128, 128)) for i in (0, len(pictures) // 2, -1)]
-    sample = Image.new("RGB", (3 * 128, 128))
-    for place, picture in enumerate(ends):
-        sample.paste(picture, (128 * place, 0))
+    # One palette for all, of all; dithering would crawl from picture to picture.
+    sample = Image.new("RGB", (SAMPLE * len(pictures), SAMPLE))
+    for place, picture in enumerate(pictures):
+        sample.paste(picture.resize((SAMPLE, SAMPLE)), (SAMPLE * place, 0))
     palette = sample.quantize(COLOURS)
     first, *others = (
         picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
