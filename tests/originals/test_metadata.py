@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
 from sdflow import marking
 from sdflow.originals import open_original
-
-WIDTH, HEIGHT = 96, 64
-ORIENTATION = ExifTags.Base.Orientation
-PHOTO = Image.fromarray(np.indices((HEIGHT, WIDTH, 3)).sum(axis=0).astype(np.uint8))
-PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def encode(image: Image.Image, form: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
-def decode(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
+from tests.originals.photos import HEIGHT, ORIENTATION, PHOTO, SRGB, WIDTH, decode, encode
 
 
 def taking() -> Image.Exif:
@@ -78,7 +60,7 @@ def source_types(xmp: bytes) -> list[str]:
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
 def test_metadata(suffix: str, form: str) -> None:
     exif = with_thumbnail(taking().tobytes())
-    data = encode(PHOTO, form, exif=exif, xmp=XMP, icc_profile=PROFILE)
+    data = encode(PHOTO, form, exif=exif, xmp=XMP, icc_profile=SRGB)
     assert b"the old face" in data and b"a small face" in data
     assert decode(data).getexif().get_ifd(ExifTags.IFD.IFD1)
     original = open_original(data)
@@ -91,7 +73,7 @@ def test_metadata(suffix: str, form: str) -> None:
             assert hidden not in written
         after = decode(written)
         assert after.size == (HEIGHT, WIDTH)
-        assert after.info["icc_profile"] == PROFILE
+        assert after.info["icc_profile"] == SRGB
         found = after.getexif()
         assert found.get(ExifTags.Base.Make) == ("Maker" if keep else None)
         assert found.get_ifd(ExifTags.IFD.GPSInfo) == ({1: "N", 2: (47, 30, 15)} if keep else {})
@@ -131,7 +113,7 @@ def test_metadata_that_do_not_fit_are_left_out() -> None:
 def test_broken_metadata_are_no_reason_to_refuse(form: str) -> None:
     broken = {
         "exif": b"Exif\0\0MM\0*\xff\xff\xff\xff",
-        "icc_profile": PROFILE[:300],
+        "icc_profile": SRGB[:300],
     }
     if form != "PNG":
         broken["xmp"] = b"\xff\xfe<\0tiff:Orientation"

@@ -3,151 +3,35 @@
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
-from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
+from PIL import Image
 
 from sdflow import images
 from sdflow.align import Alignment
 from sdflow.images import BadImage, open_photo
-from sdflow.originals import Original, _jpeg, open_original
-
-WIDTH, HEIGHT = 96, 64
-ORIENTATION = ExifTags.Base.Orientation
-
-
-def picture(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """Smooth with some grain, and different in every corner and channel."""
-    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    smooth = np.stack([x, y, 1 - x * y], axis=-1) * 235
-    grain = np.random.default_rng(0).integers(0, 20, smooth.shape)
-    return Image.fromarray((smooth + grain).astype(np.uint8))
-
-
-def with_alpha(image: Image.Image) -> Image.Image:
-    """All 256 degrees of transparency, with colours under the fully transparent part."""
-    image = image.copy()
-    steps = np.arange(image.width * image.height).reshape(image.height, image.width) % 256
-    image.putalpha(Image.fromarray(steps.astype(np.uint8)))
-    return image
+from sdflow.originals import open_original
+from tests.originals.photos import (
+    GREY,
+    HEIGHT,
+    PHOTO,
+    SOURCES,
+    SRGB,
+    WIDE,
+    WIDTH,
+    L,
+    decode,
+    difference,
+    encode,
+    same,
+    turned,
+    with_alpha,
+)
 
 
-def encode(image: Image.Image, form: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
-def decode(data: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    return image
-
-
-def same(a: Image.Image, b: Image.Image) -> bool:
-    return a.mode == b.mode and a.size == b.size and a.tobytes() == b.tobytes()
-
-
-def difference(a: Image.Image, b: Image.Image) -> np.ndarray:
-    return np.abs(np.asarray(a).astype(int) - np.asarray(b))
-
-
-def turned(orientation: int) -> bytes:
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    return exif.tobytes()
-
-
-def icc(kind: bytes, space: bytes, pcs: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """A profile of ICC version 2."""
-    tags = {
-        b"desc": b"desc" + struct.pack(">4xI", 5) + b"test\0" + bytes(78),
-        b"wtpt": xyz(0.9642, 1, 0.8249),
-        b"cprt": b"text\0\0\0\0none\0",
-        **tags,
-    }
-    table, body, start = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
-    for name, data in tags.items():
-        table += struct.pack(">4sII", name, start + len(body), len(data))
-        body += data + bytes(-len(data) % 4)
-    head = struct.pack(
-        ">I4xI4s4s4s12x4s", start + len(body), 0x02400000, kind, space, pcs, b"acsp"
-    )
-    head += bytes(28) + struct.pack(">iii", *(round(v * 65536) for v in (0.9642, 1, 0.8249)))
-    return head + bytes(128 - len(head)) + table + body
-
-
-def xyz(*values: float) -> bytes:
-    return b"XYZ " + struct.pack(">4xiii", *(round(value * 65536) for value in values))
-
-
-def gamma(value: float) -> bytes:
-    return b"curv" + struct.pack(">4xIH", 1, round(value * 256)) + bytes(2)
-
-
-def scanner_table() -> bytes:
-    """From RGB to Lab alone, by a grid of 2 x 2 x 2; the lightness is the mean."""
-    identity = bytes(range(256)) * 3
-    grid = bytes(v for i in range(8) for v in (i.bit_count() * 85, 128, 128))
-    matrix = struct.pack(">9i", *(np.eye(3, dtype=int).flatten() * 65536))
-    return b"mft1" + struct.pack(">4xBBBx", 3, 3, 2) + matrix + identity + grid + identity
-
-
-PRIMARIES = {b"rXYZ": xyz(0.5151, 0.2412, -0.001), b"gXYZ": xyz(0.292, 0.6922, 0.0419),
-             b"bXYZ": xyz(0.1571, 0.0666, 0.7841)}  # fmt: skip
-CURVES = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma(2.2))
-WIDE = icc(b"mntr", b"RGB ", b"XYZ ", PRIMARIES | CURVES)  # much like Display P3
-GREY = icc(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": gamma(1.4)})
-ONE_WAY = icc(b"scnr", b"RGB ", b"Lab ", {b"A2B0": scanner_table()})
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-PHOTO = picture()
-L = PHOTO.convert("L")
-SOURCES = {
-    "png": encode(PHOTO, "PNG"),
-    "png wide": encode(PHOTO, "PNG", icc_profile=WIDE),
-    "png srgb": encode(PHOTO, "PNG", icc_profile=SRGB),
-    "png one way": encode(PHOTO, "PNG", icc_profile=ONE_WAY),
-    "png alpha": encode(with_alpha(PHOTO), "PNG"),
-    "png wide alpha": encode(with_alpha(PHOTO), "PNG", icc_profile=WIDE),
-    "png transparent colour": encode(PHOTO, "PNG", transparency=PHOTO.getpixel((9, 9))),
-    "png grey": encode(L, "PNG"),
-    "png grey profile": encode(L, "PNG", icc_profile=GREY),
-    "png grey alpha": encode(with_alpha(L), "PNG", icc_profile=GREY),
-    "png bits": encode(PHOTO.convert("1"), "PNG"),
-    "png 16 bits": encode(Image.fromarray(np.asarray(L).astype(np.uint16) * 257), "PNG"),
-    "png palette": encode(PHOTO.quantize(64), "PNG"),
-    "png turned": encode(PHOTO, "PNG", icc_profile=WIDE, exif=turned(6)),
-    "webp": encode(PHOTO, "WEBP", lossless=True, icc_profile=WIDE),
-    "webp alpha": encode(with_alpha(PHOTO), "WEBP", lossless=True, exact=True),
-    "webp lossy": encode(PHOTO, "WEBP"),
-    "jpeg": encode(PHOTO, "JPEG"),
-    "jpeg wide turned": encode(PHOTO, "JPEG", icc_profile=WIDE, exif=turned(7)),
-    "jpeg grey": encode(L, "JPEG", icc_profile=GREY),
-    "jpeg cmyk": encode(PHOTO.convert("CMYK"), "JPEG"),
-    "mpo": encode(PHOTO, "MPO", save_all=True, append_images=[PHOTO.rotate(180)]),
-    "tiff": encode(PHOTO, "TIFF", icc_profile=WIDE, exif=turned(8)),
-    "tiff float": encode(Image.fromarray(np.asarray(L).astype(np.float32) / 255), "TIFF"),
-    "gif": encode(PHOTO, "GIF", save_all=True, append_images=[PHOTO.rotate(180)]),
-    "bmp": encode(PHOTO, "BMP"),
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def more_sources() -> None:
-    pillow_heif.register_heif_opener()  # to write such files; open_original does it by itself
-    SOURCES["heif"] = encode(PHOTO, "HEIF", icc_profile=WIDE, exif=turned(6))
-    SOURCES["avif"] = encode(with_alpha(PHOTO), "AVIF", icc_profile=WIDE)
-
-
-FILES = [*SOURCES, "heif", "avif"]
-
-
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", SOURCES)
 def test_the_working_copy_is_that_of_open_photo(name: str) -> None:
     original = open_original(SOURCES[name])
     assert same(original.working(), open_photo(SOURCES[name]))
@@ -295,7 +179,7 @@ def test_colours_without_a_way_back_become_srgb() -> None:
     assert not same(open_original(SOURCES["png one way"]).image, PHOTO)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", SOURCES)
 def test_large_photos(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "REDUCED_ABOVE", WIDTH * HEIGHT // 3)
     original, photo = open_original(SOURCES[name]), open_photo(SOURCES[name])
@@ -359,83 +243,6 @@ def test_alignment_of_a_photo_that_was_not_reduced() -> None:
     quad = np.array([[9.3, 4], [9.3, 44], [49.3, 44], [49.3, 4]])
     alignment = Alignment(quad, 100, PHOTO.size)
     assert (open_original(PHOTO).scaled(alignment).quad == quad).all()
-
-
-JPEGS = {
-    "small": {"quality": 60},
-    "4:4:4": {"quality": 92, "subsampling": 0},
-    "4:2:2": {"quality": 85, "subsampling": 1},
-    "progressive": {"quality": 85, "progressive": True},
-    "one table": {"qtables": [list(range(2, 66))]},
-    "three tables": {"qtables": [[n + i for n in range(1, 65)] for i in range(3)]},
-    "equal tables": {"quality": 100},
-}
-
-
-@pytest.mark.parametrize("name", JPEGS)
-@pytest.mark.parametrize("form", ["JPEG", "MPO"])
-def test_jpeg_as_it_was(name: str, form: str) -> None:
-    data = encode(picture(480, 320), form, icc_profile=WIDE, **JPEGS[name])
-    original, before = open_original(data), decode(data)
-    written = original.encode(original.image)
-    after = decode(written)
-    assert after.format == "JPEG"
-    assert after.quantization == before.quantization
-    assert [layer[1:] for layer in after.layer] == [layer[1:] for layer in before.layer]
-    assert after.info.get("progressive") == before.info.get("progressive")
-    assert after.info["icc_profile"] == WIDE
-    assert difference(after, original.image).mean() <= 1
-    assert abs(len(written) / len(data) - 1) < 0.1
-
-
-def test_grey_jpeg_as_it_was() -> None:
-    original = open_original(SOURCES["jpeg grey"])
-    after = decode(original.encode(original.image))
-    assert after.mode == "L"
-    assert after.quantization == decode(SOURCES["jpeg grey"]).quantization
-    assert difference(after.convert("RGB"), original.image).mean() <= 1
-
-
-def test_jpeg_on_its_side() -> None:
-    stored = picture(480, 320)
-    data = encode(stored, "JPEG", quality=60, subsampling=1, exif=turned(6))
-    original = open_original(data)
-    after = decode(original.encode(original.image))
-    assert after.size == (320, 480)
-    for number, table in decode(data).quantization.items():
-        assert np.reshape(after.quantization[number], (8, 8)).T.flatten().tolist() == table
-    assert JpegImagePlugin.get_sampling(after) == 0  # Pillow cannot write 4:2:2 turned
-    assert difference(after, original.image).mean() <= 1
-
-
-def test_other_formats_become_fine_jpegs() -> None:
-    original = open_original(SOURCES["png wide"])
-    after = decode(original.encode(original.image, ".jpeg"))
-    assert JpegImagePlugin.get_sampling(after) == 0
-    assert after.quantization == decode(encode(PHOTO, "JPEG", quality=95)).quantization
-    assert after.info["icc_profile"] == WIDE
-
-
-def test_progressive_with_very_fine_tables() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
-    fine = encode(PHOTO.resize((400, 400)), "JPEG", quality=100, subsampling=0, progressive=True)
-    after = decode(open_original(fine).encode(Image.fromarray(noise)))
-    assert difference(after, Image.fromarray(noise)).mean() < 2
-
-
-def test_profiles_of_other_colours_are_ignored() -> None:
-    for image, profile in ((PHOTO, GREY), (L, WIDE), (L, SRGB)):
-        original = open_original(encode(image, "PNG", icc_profile=profile))
-        assert (original.profile, original.embedded) == (None, None)
-        assert "icc_profile" not in decode(original.encode(original.image)).info
-
-
-def test_tables_that_are_missing() -> None:
-    """As in a lossless JPEG, which Pillow reads and cannot write."""
-    image = decode(SOURCES["jpeg"])
-    image.quantization = {}
-    assert _jpeg(image) is None
-    assert decode(Original(PHOTO, format="JPEG").encode(PHOTO)).format == "JPEG"
 
 
 @pytest.mark.parametrize("name", ["a.png", "b.JPG", "c.jpeg", "d.webp"])
