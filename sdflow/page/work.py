@@ -7,9 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
 
-from sdflow.invert import OnStep, Step
-
 SEEN_EVERY = 0.4  # seconds
+Stage = TypeVar("Stage")  # what the work tells of a step
 Result = TypeVar("Result")
 
 
@@ -17,7 +16,7 @@ class Abandoned(Exception):  # noqa: N818 - no error
     """Raised inside of work whose result nobody wants any more."""
 
 
-class Work(Generic[Result]):
+class Work(Generic[Stage, Result]):
     """Starts work in a thread.
 
     Args:
@@ -27,24 +26,25 @@ class Work(Generic[Result]):
 
     def __init__(
         self,
-        function: Callable[[OnStep], Result],
-        on_step: Callable[[Step], object] | None = None,
+        function: Callable[[Callable[[Stage], bool]], Result],
+        on_step: Callable[[Stage], object] | None = None,
     ) -> None:
         self._on_step = on_step
-        self._latest: Step | None = None
+        self._latest: Stage | None = None
         self._stopped, self._abandoned = threading.Event(), threading.Event()
         self._task = asyncio.create_task(asyncio.to_thread(function, self._tell))
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def stop(self) -> None:
-        """Ends it after the step that it is at, with the best so far for a result."""
+        """Ends it after the step that it is at, with the best so far for a result;
+        work that has none by then raises `Abandoned`."""
         self._stopped.set()
 
     def abandon(self) -> None:
         """Ends it after the step that it is at, without a result; harmless when it is done."""
         self._abandoned.set()
 
-    async def steps(self) -> AsyncIterator[Step]:
+    async def steps(self) -> AsyncIterator[Stage]:
         """The latest step, every now and then, until the work is done."""
         seen = None
         while not self._task.done():
@@ -57,7 +57,7 @@ class Work(Generic[Result]):
         """What the work gave; raises what it raised."""
         return await asyncio.shield(self._task)
 
-    def _tell(self, step: Step) -> bool:
+    def _tell(self, step: Stage) -> bool:
         if self._abandoned.is_set():
             raise Abandoned
         self._latest = step
@@ -67,7 +67,7 @@ class Work(Generic[Result]):
 
 
 async def finish(
-    function: Callable[[OnStep], Result], on_step: Callable[[Step], object]
+    function: Callable[[Callable[[Stage], bool]], Result], on_step: Callable[[Stage], object]
 ) -> Result:
     """Does the work and waits for it; being cancelled ends the work too."""
     work = Work(function, on_step)

@@ -1,0 +1,267 @@
+"""Results of many pictures: morphs as videos; sweeps and comparisons as contact sheets.
+
+Every picture waits for its turn with the models, so that a long job lets previews in between, and
+is a step of the job: what is handed in as `on_step` is told after each, and True ends the job with
+`Abandoned`. `work.Work` and `work.finish` hand in just that.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from sdflow import images
+from sdflow.edit import parse_strengths
+from sdflow.marking import EDITED, GENERATED, source_of
+from sdflow.media import Render, compare_sheet, grid_sheet, sweep_sheet
+from sdflow.morph import morph
+from sdflow.page.pictures import FORMATS, FULL, FULL_QUALITY, PREVIEW
+from sdflow.page.work import Abandoned
+from sdflow.video import VIDEOS, save_video
+
+if TYPE_CHECKING:
+    from sdflow.faces import Face
+    from sdflow.page.service import Service
+
+MOST_FRAMES = 250  # of a morph; as many pictures of a GIF lie in memory until it is written
+MOST_STOPS = 20
+FPS = (5.0, 50.0)  # pictures a second
+COLUMNS = (2, 11)  # strengths of a sweep
+MOST_PEOPLE, MOST_EDITS = 12, 12  # of a comparison
+Strengths = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: pictures made, of so many."""
+
+    done: int
+    steps: int
+
+
+OnProgress = Callable[[Progress], bool | None]  # told after each picture; True ends the job
+
+
+def morph_file(
+    service: Service,
+    face: Face,
+    stops: Sequence[Strengths],
+    seconds: float = 4,
+    fps: float = 25,
+    size: int = PREVIEW,
+    suffix: str = ".mp4",
+    owner: str | None = None,
+    on_step: OnProgress | None = None,
+) -> Path:
+    """Writes a video of a face on its way through a list of edits.
+
+    Args:
+        service: renders.
+        face: that is edited.
+        stops: strengths to pass, 2 to 20; {} is the face as it is.
+        seconds: how long the video is.
+        fps: pictures a second, 5 to 50; no more than 250 pictures in all.
+        size: of the pictures, 512 or 1024 pixels; a GIF is 512.
+        suffix: .mp4 or .gif.
+        owner: the face's token, if it is kept.
+        on_step: told after each picture.
+
+    Raises:
+        ValueError: an argument is out of range; nothing was rendered then.
+        Abandoned: `on_step` has ended it.
+    """
+    frames = check_morph(service, stops, seconds, fps, size, suffix)
+    render = counted(service.renderer(face, size), frames, on_step)
+    file = service.files.new(f"sdflow-morph{suffix}", owner)
+    save_video(morph(render, stops, frames), file, fps, source_of(face))
+    return file
+
+
+def check_morph(
+    service: Service,
+    stops: Sequence[Strengths],
+    seconds: float,
+    fps: float,
+    size: int,
+    suffix: str,
+) -> int:
+    """The number of pictures of a morph; errors as for `morph_file`."""
+    if not isinstance(stops, Sequence) or isinstance(stops, str):
+        raise ValueError('The stops are no list. Give a list such as [{}, {"smiling": 1}].')
+    if not 2 <= len(stops) <= MOST_STOPS:
+        raise ValueError(f"Got {len(stops)} stops of a morph. Give 2 to {MOST_STOPS}.")
+    names = [row.name for row in service.attributes]
+    for stop in stops:
+        parse_strengths(stop, names)
+    if suffix not in VIDEOS:
+        raise ValueError(f"Got the format {suffix!r:.20}. Choose {' or '.join(VIDEOS)}.")
+    sizes = (PREVIEW,) if suffix == ".gif" else (PREVIEW, FULL)
+    if size not in sizes:
+        allowed = " or ".join(map(str, sizes))
+        raise ValueError(f"Got size {size!r:.20}. Give {allowed} for {suffix}.")
+    fps = within(fps, *FPS, "pictures a second")
+    longest = MOST_FRAMES / fps
+    seconds = within(seconds, len(stops) / fps, longest, f"seconds at {fps:g} pictures a second")
+    return max(round(seconds * fps), len(stops))
+
+
+def sweep_file(
+    service: Service,
+    face: Face,
+    across: Sequence[str],
+    down: str | None = None,
+    columns: int = 5,
+    suffix: str = ".jpg",
+    owner: str | None = None,
+    on_step: OnProgress | None = None,
+) -> Path:
+    """Writes a contact sheet of one face at strengths from -1 to 1.
+
+    Args:
+        service: renders.
+        face: that is edited.
+        across: attributes, a row each; one alone if there is `down`.
+        down: attribute that the rows of a grid move, against the columns.
+        columns: strengths of each row, 2 to 11.
+        suffix: one of `FORMATS`.
+        owner: the face's token, if it is kept.
+        on_step: told after each picture.
+
+    Raises:
+        ValueError: an argument is out of range; nothing was rendered then.
+        Abandoned: `on_step` has ended it.
+    """
+    strengths = check_sweep(service, across, down, columns, suffix)
+    unmoved = 0.0 in strengths
+    if down:
+        render = counted(service.renderer(face), columns**2, on_step)
+        sheet = grid_sheet(render, across[0], down, strengths, face.picture)
+    else:
+        pictures = 1 + len(across) * (columns - unmoved)
+        render = counted(service.renderer(face), pictures, on_step)
+        semantics = service.editor.read(face)
+        sheet = sweep_sheet(render, across, strengths, face.picture, semantics)
+    return sheet_file(service, sheet, "sdflow-sweep", suffix, source_of(face), owner)
+
+
+def check_sweep(
+    service: Service, across: Sequence[str], down: str | None, columns: int, suffix: str
+) -> list[float]:
+    """The strengths of a sweep; errors as for `sweep_file`."""
+    parse_strengths(
+        dict.fromkeys([*across, *[down] * bool(down)], 0.0),
+        [row.name for row in service.attributes],
+    )
+    if not across or (down and len(across) > 1) or down in across:
+        raise ValueError("A grid takes two different attributes. Choose one across and one down.")
+    check_format(suffix)
+    return even(columns)
+
+
+def compare_file(
+    service: Service,
+    people: Sequence[tuple[str, Face]],
+    edits: Sequence[tuple[str, Strengths]],
+    suffix: str = ".jpg",
+    owner: str | None = None,
+    on_step: OnProgress | None = None,
+) -> Path:
+    """Writes a contact sheet: a row a person, a column an edit.
+
+    Args:
+        service: renders.
+        people: label and face of each, 1 to 12.
+        edits: heading and strengths of each, 1 to 12.
+        suffix: one of `FORMATS`.
+        owner: token of a kept face; the sheet is forgotten with it.
+        on_step: told after each picture.
+
+    Raises:
+        ValueError: an argument is out of range; nothing was rendered then.
+        Abandoned: `on_step` has ended it.
+    """
+    within(len(people), 1, MOST_PEOPLE, "people")
+    within(len(edits), 1, MOST_EDITS, "edits")
+    check_format(suffix)
+    for _, strengths in edits:
+        parse_strengths(strengths, [row.name for row in service.attributes])
+    count = Count(len(people) * (1 + len(edits)), on_step)
+    rows = [(label, face.picture, count(service.renderer(face))) for label, face in people]
+    sheet = compare_sheet(rows, edits)
+    sources = {source_of(face) for _, face in people}
+    source = EDITED if EDITED in sources else GENERATED
+    return sheet_file(service, sheet, "sdflow-compare", suffix, source, owner)
+
+
+def sheet_file(
+    service: Service, sheet: Image.Image, name: str, suffix: str, source: str, owner: str | None
+) -> Path:
+    """Writes a contact sheet, marked with its digital source type."""
+    file = service.files.new(name + suffix, owner)
+    images.save(sheet, file, FULL_QUALITY, source)
+    return file
+
+
+class Count:
+    """Makes renderers whose every picture is a step of one job.
+
+    Args:
+        steps: pictures in all.
+        on_step: told after each; True ends the job.
+    """
+
+    def __init__(self, steps: int, on_step: OnProgress | None) -> None:
+        self._done, self._steps, self._on_step = 0, steps, on_step
+
+    def __call__(self, render: Render) -> Render:
+        """A renderer that raises `Abandoned` when the job shall end."""
+
+        def counting(strengths: Strengths) -> Image.Image:
+            picture = render(strengths)
+            self._done += 1
+            if self._on_step and self._on_step(Progress(self._done, self._steps)):
+                raise Abandoned
+            return picture
+
+        return counting
+
+
+def counted(render: Render, steps: int, on_step: OnProgress | None) -> Render:
+    """A renderer that is alone in its job, see `Count`."""
+    return Count(steps, on_step)(render)
+
+
+def even(columns: int) -> list[float]:
+    """So many strengths from -1 to 1, evenly; the middle one of an odd number is exactly 0.
+
+    Raises:
+        ValueError: not a whole number, or out of range.
+    """
+    within(columns, *COLUMNS, "steps", whole=True)
+    last = int(columns) - 1
+    return [(2 * i - last) / last for i in range(last + 1)]
+
+
+def within(value: object, least: float, most: float, what: str, whole: bool = False) -> float:
+    """A number from least to most.
+
+    Raises:
+        ValueError: it is none (nor is a bool, nan, or None), or out of range.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most or (whole and value != math.floor(value)):
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"Got {value!r:.20} {what}. Give {kind} from {least:g} to {most:g}.")
+    return value
+
+
+def check_format(suffix: str) -> None:
+    """Raises a ValueError for the name of a format in which pictures cannot be taken along."""
+    if suffix not in FORMATS:
+        raise ValueError(f"Got the format {suffix!r:.20}. Choose {', '.join(FORMATS)}.")
