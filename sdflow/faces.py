@@ -26,6 +26,7 @@ from safetensors.numpy import load, save
 
 from sdflow.align import Alignment
 from sdflow.images import BadImage, open_photo
+from sdflow.small_files import first_bytes, has_suffix, read_small
 
 FORMAT = "sdflow-face"
 VERSION = 1
@@ -126,15 +127,7 @@ def encode_crop(crop: Image.Image) -> bytes:
 
 def is_face_file(source: object) -> bool:
     """Whether a path or bytes are a safetensors file rather than a photo."""
-    if isinstance(source, (str, Path)):
-        if Path(source).suffix.lower() == ".safetensors":
-            return True
-        try:
-            with open(source, "rb") as stream:
-                source = stream.read(9)
-        except (OSError, ValueError):
-            return False
-    return isinstance(source, bytes) and len(source) >= 9 and source[5:9] == b"\0\0\0{"
+    return has_suffix(source, ".safetensors") or first_bytes(source)[5:9] == b"\0\0\0{"
 
 
 def face_to_bytes(face: Face) -> bytes:
@@ -188,7 +181,7 @@ def load_face(source: str | Path | bytes) -> Face:
     Raises:
         FaceFileError: no such file, another kind of file, a newer version, or a damaged one.
     """
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    data = read_small(source, LARGEST_FILE, "face file", FaceFileError)
     if len(data) > LARGEST_FILE:
         raise FaceFileError(f"A file over {LARGEST_FILE:,} bytes is no face file. {NEW_FILE}")
     metadata, tensors = _parse(data)
@@ -203,17 +196,6 @@ def load_face(source: str | Path | bytes) -> Face:
         return _to_face(json.loads(metadata["face"]), tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FaceFileError(f"This face file is damaged ({_short(error)}). {NEW_FILE}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise FaceFileError(f"There is no face file {str(path)!r}. Check the path.") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise FaceFileError(f"The face file cannot be read ({why}). Check the path.") from error
 
 
 def _parse(data: bytes) -> tuple[dict[str, str], dict[str, np.ndarray]]:

@@ -19,6 +19,7 @@ from sdflow.edit import parse_strengths
 from sdflow.faces import LARGEST_FILE as LARGEST_FACE
 from sdflow.faces import Face, FaceFileError, face_to_bytes, load_face
 from sdflow.manifest import find_entry
+from sdflow.small_files import first_bytes, has_suffix, read_small
 
 if TYPE_CHECKING:
     from sdflow.models import ModelSet
@@ -86,15 +87,7 @@ def recipe_to_json(recipe: Recipe) -> str:
 
 def is_recipe(source: object) -> bool:
     """Whether a path or bytes are JSON rather than a photo or a face file."""
-    if isinstance(source, (str, Path)):
-        if Path(source).suffix.lower() == ".json":
-            return True
-        try:
-            with open(source, "rb") as stream:
-                source = stream.read(64)
-        except (OSError, ValueError):
-            return False
-    return isinstance(source, bytes) and source.lstrip()[:1] == b"{"
+    return has_suffix(source, ".json") or first_bytes(source).lstrip()[:1] == b"{"
 
 
 def load_recipe(source: str | Path | bytes) -> Recipe:
@@ -106,7 +99,7 @@ def load_recipe(source: str | Path | bytes) -> Recipe:
     Raises:
         RecipeError: no such file, another kind of file, or a damaged one.
     """
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    data = read_small(source, LARGEST_FILE, "recipe", RecipeError)
     if len(data) > LARGEST_FILE:
         raise RecipeError(f"A file over {LARGEST_FILE:,} bytes is no recipe. {MAKE_ANEW}")
     try:
@@ -160,17 +153,6 @@ def digests(models: ModelSet) -> dict[str, str]:
 def precision_of(models: ModelSet) -> str:
     """Of the convolutions of the synthesis."""
     return str(models.synthesis.dtype).removeprefix("torch.")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(LARGEST_FILE + 1)
-    except FileNotFoundError:
-        raise RecipeError(f"There is no recipe {str(path)!r}. Check the path.") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise RecipeError(f"The recipe cannot be read ({why}). Check the path.") from error
 
 
 def _to_recipe(fields: dict[str, Any]) -> Recipe:

@@ -28,8 +28,8 @@ from sdflow.detail import (
     unlike,
     warp,
 )
-from sdflow.networks.parsing import CLASSES
 from sdflow.pipeline import Editor
+from tests.drawn import FACE, classes_of
 
 SIZE = 512
 FOREHEAD = np.s_[..., 150:180, 215:300]
@@ -259,17 +259,6 @@ def test_warp_takes_each_pixel_from_its_place_plus_flow() -> None:
 
 
 # ---- classes
-
-
-def classes_of(**blocks: tuple[slice, slice]) -> Tensor:
-    """Classes (1, 8, 256, 256): blocks of rows and columns, the later on top; else background."""
-    label = torch.zeros(256, 256, dtype=torch.long)
-    for name, place in blocks.items():
-        label[place] = CLASSES.index(name)
-    return torch.nn.functional.one_hot(label, len(CLASSES)).permute(2, 0, 1)[None].float()
-
-
-FACE = slice(90, 200), slice(80, 176)
 
 
 def hair(bottom: int) -> tuple[slice, slice]:

@@ -42,6 +42,7 @@ def pattern(width: int, height: int) -> Image.Image:
 def turned_square(
     middle: tuple[float, float], side: float, degrees: float, photo_size: tuple[int, int]
 ) -> Alignment:
+from tests.drawn import FACE, classes_of
     """A square of a photo, as a face's crop may lie in it."""
     turn = np.deg2rad(degrees)
     x = np.array([np.cos(turn), np.sin(turn)]) * side / 2
@@ -162,15 +163,6 @@ def test_a_face_is_composed_in_as_many_pixels_as_the_photo_has(side: float, size
 # ---- the mask
 
 
-def classes_of(**blocks: tuple[slice, slice]) -> Tensor:
-    """Classes (1, 8, 256, 256): blocks of rows and columns, the later on top; else background."""
-    label = torch.zeros(256, 256, dtype=torch.long)
-    for name, place in blocks.items():
-        label[place] = CLASSES.index(name)
-    return torch.nn.functional.one_hot(label, len(CLASSES)).permute(2, 0, 1)[None].float()
-
-
-FACE = slice(90, 200), slice(80, 176)
 HAIR = slice(40, 100), slice(70, 186)
 
 
