@@ -24,6 +24,7 @@ from sdflow.paste import (
     person_mask,
     warp_to_photo,
 )
+from tests.drawn import FACE, classes_of
 
 GOLDENS = Path(__file__).parent / "goldens"
 CASES = json.loads((GOLDENS / "face_alignment.json").read_text())
@@ -42,7 +43,6 @@ def pattern(width: int, height: int) -> Image.Image:
 def turned_square(
     middle: tuple[float, float], side: float, degrees: float, photo_size: tuple[int, int]
 ) -> Alignment:
-from tests.drawn import FACE, classes_of
     """A square of a photo, as a face's crop may lie in it."""
     turn = np.deg2rad(degrees)
     x = np.array([np.cos(turn), np.sin(turn)]) * side / 2
