@@ -32,6 +32,7 @@ from sdflow.page.events.likeness import add_likeness  # noqa: E402
 from sdflow.page.events.opening import add_opening  # noqa: E402
 from sdflow.page.layout import Parts, make_controls, make_source, make_view  # noqa: E402
 from sdflow.page.service import Service  # noqa: E402
+from sdflow.page.texts import I18N, language_of  # noqa: E402
 from sdflow.page.theme import STYLE, make_theme  # noqa: E402
 from sdflow.page.updates import QUIETLY, Updates  # noqa: E402
 from sdflow.page.visit import Visit  # noqa: E402
@@ -57,12 +58,16 @@ def make_page(service: Service) -> gr.Blocks:
         add_editing(service, parts, updates)
         add_likeness(service, parts, updates)
 
+        def greet(visit: Visit, request: gr.Request) -> None:
+            visit.language = language_of(request.headers)
+
         async def wait_for_models() -> AsyncIterator[dict[str, Any]]:
             while service.status == "loading":
                 await asyncio.sleep(0.3)
             ready = service.status == "ready"
             yield gr.update(value=readout.FAILED, visible=not ready)
 
+        page.load(greet, [session], queue=False, **QUIETLY)
         page.load(wait_for_models, outputs=[banner], concurrency_limit=None, **QUIETLY)
         add_endpoints(service)
     return page.queue(max_size=20)
@@ -78,6 +83,7 @@ def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str,
 
     return page.launch(
         theme=make_theme(),
+        i18n=I18N,
         css_paths=STYLE,
         footer_links=["api"],
         show_error=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sdflow.page.texts import DEFAULT, say
 from sdflow.page.work import Work
 
 
@@ -27,6 +28,7 @@ class Visit:
     """One object that a session's handlers change, so that a slow one sees what came after it.
 
     Attributes:
+        language: of the visitor, see `sdflow.page.texts`.
         photo: path of the photo that is shown as the source.
         faces: those opened, by their number in the photo; a random face is number 0.
         number: of the face that the sliders belong to.
@@ -36,6 +38,7 @@ class Visit:
         work: on the likeness, as long as it runs.
     """
 
+    language: str = DEFAULT
     photo: str | None = None
     faces: dict[int, Chosen] = field(default_factory=dict)
     number: int = 0
@@ -65,6 +68,10 @@ class Visit:
         others = [face for face in self.faces.values() if face is not self.chosen]
         moved = [(face.token, face.strengths) for face in others if face.strengths]
         return [*moved, *[(face.token, face.strengths) for face in [self.chosen] if face]]
+
+    def say(self, key: str, **values: object) -> str:
+        """Words in the visitor's language; errors as for `texts.say`."""
+        return say(self.language, key, **values)
 
     def ask(self) -> int:
         """Counts a new request, before which earlier ones give up."""
