@@ -1,7 +1,7 @@
 """The command line: `python -m sdflow VERB`; its verbs stand in the tables of sdflow/commands.
 
 Errors of known types are one line on stderr and exit status 2. `--json` prints one object, and
-nothing else goes to stdout then.
+nothing else goes to stdout then. A report with `failures` was made in spite of them: status 1.
 """
 
 from __future__ import annotations
@@ -15,14 +15,38 @@ from importlib import import_module
 from types import ModuleType
 
 from sdflow import __version__
-from sdflow.commands import Report, Verb, attributes, faces, measurements, weights
+from sdflow.commands import (
+    Report,
+    Verb,
+    attributes,
+    batch,
+    faces,
+    measurements,
+    morphs,
+    reading,
+    sheets,
+    weights,
+)
+from sdflow.commands.progress import end_line
 from sdflow.manifest import WeightsError
 
-VERBS = (*faces.VERBS, *attributes.VERBS, *measurements.VERBS, *weights.VERBS)
+_TABLES = faces, reading, sheets, morphs, batch, attributes, measurements, weights
+VERBS = tuple(verb for table in _TABLES for verb in table.VERBS)
 GROUPS = {
-    "weights": "the networks' weights on this machine",
-    "train": "train the networks, step by step",
+    "weights": ("the networks' weights on this machine", ("weights status", "weights fetch")),
+    "train": (
+        "train the networks, step by step",
+        ("train bank --faces 8000", "train labels", "train encoder", "train semantics"),
+    ),
 }
+EPILOG = """\
+exit status:
+  0    all is done
+  1    some photos failed and are listed; the others are done
+  2    nothing is done: a wrong command, file or machine, told in one sentence
+  130  interrupted by Ctrl-C; batch and train go on when started again
+
+Progress is shown on a terminal only. Each verb has --json, and --help with examples."""
 
 
 def make_parser(verbs: Sequence[Verb] = VERBS, training: bool = False) -> argparse.ArgumentParser:
@@ -35,29 +59,29 @@ def make_parser(verbs: Sequence[Verb] = VERBS, training: bool = False) -> argpar
     Raises:
         ValueError: these packages are not installed.
     """
-    parser = argparse.ArgumentParser(prog="python -m sdflow", description="Edit faces in photos.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sdflow", description="Edit faces in photos.", epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=__version__)
     levels = {"": parser.add_subparsers(metavar="VERB", required=True)}
 
+    def add(group: str, name: str, text: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+        return levels[group].add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.",
+            epilog="\n".join(["examples:", *(f"  python -m sdflow {each}" for each in examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
     def add_group(name: str) -> None:
-        grouped = levels[""].add_parser(
-            name, help=GROUPS[name], description=f"{GROUPS[name].capitalize()}."
-        )
+        grouped = add("", name, *GROUPS[name])
         levels[name] = grouped.add_subparsers(metavar="VERB", required=True)
 
     for verb in verbs:
         group, _, name = verb.name.rpartition(" ")
         if group not in levels:
             add_group(group)
-        own = levels[group].add_parser(
-            name,
-            help=verb.help,
-            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
-            epilog="\n".join(["examples:", *(f"  {text}" for text in verb.examples)])
-            if verb.examples
-            else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        own = add(group, name, verb.help, verb.examples)
         verb.options(own)
         own.add_argument("--json", action="store_true", help="print one JSON object")
         own.set_defaults(run=verb.run, show=verb.show)
@@ -68,8 +92,9 @@ def make_parser(verbs: Sequence[Verb] = VERBS, training: bool = False) -> argpar
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0, 2 for a known error, 130 when interrupted."""
+    """Run one verb; returns the exit status, see `EPILOG`."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    report = None
     try:
         args = make_parser(training=arguments[:1] == ["train"]).parse_args(arguments)
         report = args.run(args)
@@ -82,10 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.strerror or error}:{where}. Check the path, rights and free space.")
     except (WeightsError, ValueError) as error:  # a caller's or a machine's; others are our faults
         return _fail(" ".join(str(error).split()))
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        end_line()
+        print(str(interrupt) or "Interrupted.", file=sys.stderr)
         return 130
-    return 0
+    return 1 if report and report.get("failures") else 0
 
 
 def _print(report: Report, args: argparse.Namespace) -> None:
@@ -96,9 +122,12 @@ def _print(report: Report, args: argparse.Namespace) -> None:
     print(getattr(args, "show", _show_plainly)(report), flush=True)
     for sentence in report.get("warnings", ()):
         print(f"warning: {sentence}", file=sys.stderr)
+    for failure in report.get("failures", ()):
+        print(f"failed: {failure['photo']}: {failure['error']}", file=sys.stderr)
 
 
 def _fail(sentence: str) -> int:
+    end_line()
     print(f"error: {sentence}", file=sys.stderr)
     return 2
 

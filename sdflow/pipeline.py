@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageChops
 
 from sdflow import doubts, tuning
-from sdflow.align import crop_face, find_faces
+from sdflow.align import FoundFace, crop_face, find_faces
 from sdflow.attributes import ATTRIBUTES
 from sdflow.compose import compose, gone_classes, with_detail
 from sdflow.decompose import decompose
@@ -76,6 +76,7 @@ class Editor:
         steps: int | None = None,
         tune: bool = False,
         on_step: OnStep | None = None,
+        found: Sequence[FoundFace] | None = None,
     ) -> Face:
         """Opens one face of a photo; a face file or a Face is checked and taken as it is.
 
@@ -85,6 +86,7 @@ class Editor:
             steps: of refinement; 0 is feed-forward, None the default: few, or with `tune` many.
             tune: whether to change the generator for this face, see `sdflow.tuning`.
             on_step: told after each step, see `invert.Step`; True stops and keeps the best so far.
+            found: what `align.find_faces` found in this very photo, not to be looked for again.
 
         Raises:
             BadImage: not an image that can be used.
@@ -104,7 +106,7 @@ class Editor:
         seconds: Seconds = {}
         with _timed(seconds, "align"):
             picture = open_photo(photo)
-            found = find_faces(picture)
+            found = find_faces(picture) if found is None else found
             if not 0 <= face < len(found):
                 choice = "0, the only one" if len(found) == 1 else f"0 to {len(found) - 1}"
                 raise ValueError(f"There is no face {face} in this photo. Choose {choice}.")

@@ -30,5 +30,6 @@ VERBS = (
         lambda parser: None,
         lambda args: list_attributes(),
         _show,
+        ("attributes", "attributes --json"),
     ),
 )

@@ -1,4 +1,4 @@
-"""The verbs of faces: edit, random, invert, sweep. Networks are imported when one runs."""
+"""The verbs of one face: edit, random, invert. Networks are imported when one runs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from sdflow.commands.opening import (
 from sdflow.commands.options import (
     FACE_FILES,
     MASKS,
+    NOTHING_KEPT,
     PICTURES,
     Faces,
+    Kept,
     Likeness,
     Pasting,
     check_apart,
@@ -35,6 +37,7 @@ from sdflow.commands.reports import (
     add_seconds,
     opened_report,
     save_face_file,
+    save_kept,
     save_pasted,
     save_picture,
     settings_report,
@@ -50,23 +53,24 @@ def edit_photo(
     output: Path | None = None,
     faces: Faces = (0,),
     likeness: Likeness = QUICK_LIKENESS,
-    size: int = 1024,
-    face_file: Path | None = None,
-    detail: bool = False,
+    size: int | None = None,
+    kept: Kept = NOTHING_KEPT,
+    detail: bool | None = None,
     pasting: Pasting | None = None,
 ) -> Report:
-    """Edit a face of a photo, or of a face file, and save its picture or the whole photo.
+    """Edit a face of a photo, face file or recipe, and save its picture or the whole photo.
 
     Args:
-        photo: an image, or a face file.
+        photo: an image, a face file, or a recipe, whose strengths, size and detail hold where
+            nothing else is said.
         strengths: such as "smiling=0.8"; none gives the inversion.
         output: picture to write; its suffix names the format. Default edited.png, or with
             `pasting` edited with the photo's own suffix.
         faces: which of the photo's faces, 0 the largest; several, or None for all, with `pasting`.
         likeness: work on it.
-        size: of the face's picture, 1024 or 512 pixels.
-        face_file: where to save the opened face too.
-        detail: carry the photo's detail over to the face's picture.
+        size: of the face's picture, 1024 or 512 pixels; None is the recipe's, or 1024.
+        kept: where to save the opened face and the recipe too.
+        detail: carry the photo's detail over to the face's picture; None is as the recipe has it.
         pasting: put the faces back into the photo; None saves the face's picture.
 
     Raises:
@@ -74,36 +78,42 @@ def edit_photo(
             `check_output`, `Editor.open`, `Editor.edit` and `Editor.paste`.
     """
     given = read_strengths(strengths)
-    _check_edit(faces, size, face_file, detail, pasting)
+    _check_edit(faces, size, kept, detail, pasting)
     if output is not None:
         check_output(output, PICTURES)
-    if face_file is not None:
-        check_output(face_file, FACE_FILES)
+    kept.check()
     if pasting is not None and pasting.mask is not None:
         check_output(pasting.mask, MASKS)
     source = read_source(photo, pasting)
     check_likeness(source, faces, likeness)
     if detail and source.kept is not None and source.kept.crop is None:
         raise ValueError("A random face has no photo with detail. Leave --detail out.")
+    if source.recipe is not None:
+        given = source.recipe.strengths | given
+        if pasting is None:
+            size = source.recipe.size if size is None else size
+            detail = source.recipe.detail if detail is None else detail
+    size, detail = size or 1024, bool(detail)
     if output is None:
         output = Path("edited").with_suffix(".png" if pasting is None else source.original.suffix)
         check_output(output, PICTURES)
-    check_apart((output, pasting and pasting.mask, face_file), source.photo(pasting))
+    check_apart((output, pasting and pasting.mask, kept.face, kept.recipe), source.photo(pasting))
     editor, load = load_editor(given)
     opened = open_faces(editor, source, faces, likeness)
     edits = [editor.edit(each.face, given, size, detail) for each in opened]
-    report = settings_report(source, faces, likeness) | {"strengths": given, "detail": detail}
+    report = settings_report(source, faces, likeness)
+    report |= {"strengths": given, "size": size, "detail": detail}
     report |= opened_report(opened, load)
     add_edits(report, edits)
     if pasting is None:
-        save_picture(edits[0], output, report)
+        save_picture(edits[0].image, output, report, opened[0].face)
     else:
         start = time.perf_counter()
         pairs = [(each.face, edited) for each, edited in zip(opened, edits, strict=True)]
         pasted = editor.paste(source.original, *pairs, plain=pasting.plain)
         add_seconds(report["seconds_per_step"], {"paste": time.perf_counter() - start})
         save_pasted(pasted, source, output, pasting, report)
-    return report | save_face_file(opened[0].face, face_file)
+    return report | save_kept(editor, opened[0].face, report, kept)
 
 
 def random_face(
@@ -112,7 +122,7 @@ def random_face(
     strengths: Sequence[str] = (),
     output: Path | None = None,
     size: int = 1024,
-    face_file: Path | None = None,
+    kept: Kept = NOTHING_KEPT,
 ) -> Report:
     """Generate a face, edit it if asked, and save the picture.
 
@@ -122,23 +132,23 @@ def random_face(
         strengths: as for `edit_photo`.
         output: default random-SEED.png.
         size: of the picture, 1024 or 512 pixels.
-        face_file: where to save the face too.
+        kept: where to save the face and the recipe too.
 
     Raises:
         ValueError, OSError, WeightsError: as for `edit_photo`.
     """
     given = read_strengths(strengths)
     check_output(output or Path("random.png"), PICTURES)
-    if face_file is not None:
-        check_output(face_file, FACE_FILES)
+    kept.check()
+    check_apart((output, kept.face, kept.recipe))
     editor, load = load_editor(given)
     face = editor.random(seed, psi)
     edited = editor.edit(face, given, size)
-    report = {"seed": face.seed, "psi": psi, "strengths": given}
-    report |= opened_report([Opened(None, face)], load)
+    report = {"seed": face.seed, "psi": psi, "strengths": given, "size": size, "detail": False}
+    report |= opened_report([Opened(None, None, face)], load)
     add_edits(report, [edited])
-    save_picture(edited, output or Path(f"random-{face.seed}.png"), report)
-    return report | save_face_file(face, face_file)
+    save_picture(edited.image, output or Path(f"random-{face.seed}.png"), report, face)
+    return report | save_kept(editor, face, report, kept)
 
 
 def invert_photo(
@@ -151,7 +161,8 @@ def invert_photo(
     """Open one face of a photo and save it as a face file, for edits later.
 
     Args:
-        photo: an image, or a face file, whose likeness is worked on from where it stands.
+        photo: an image, or a face file or recipe, whose likeness is worked on from where it
+            stands.
         output: face file to write.
         face: which of the photo's faces, 0 the largest.
         likeness: work on it.
@@ -174,69 +185,24 @@ def invert_photo(
     else:
         inversion = editor.edit(opened[0].face, {})
         add_edits(report, [inversion])
-        save_picture(inversion, preview, report)
+        save_picture(inversion.image, preview, report, opened[0].face)
         report |= {"preview": report["output"], "preview_size": report["output_size"]}
     saved = save_face_file(opened[0].face, output)
     report |= {"output": saved["face_file"], "output_bytes": saved["face_file_bytes"]}
     return {name: value for name, value in report.items() if name not in ("after", "output_size")}
 
 
-def sweep_photo(
-    photo: Path,
-    attributes: Sequence[str] = (),
-    strengths: int = 5,
-    output: Path = Path("sweep.png"),
-    face: int = 0,
-    likeness: Likeness = QUICK_LIKENESS,
-) -> Report:
-    """Save a contact sheet: a row an attribute, a column a strength from −1 to 1.
-
-    Args:
-        photo: an image, or a face file.
-        attributes: rows of the sheet; none means all.
-        strengths: number of columns, 2 to 21.
-        output: picture to write.
-        face: which of the photo's faces, 0 the largest.
-        likeness: work on it.
-
-    Raises:
-        ValueError, OSError, WeightsError: as for `edit_photo`.
-    """
-    if not 2 <= strengths <= 21:
-        raise ValueError(f"Got {strengths} strengths. Give 2 to 21 with --steps.")
-    asked = read_strengths([f"{name}=0" for name in attributes])  # checks the names
-    check_output(output, PICTURES)
-    source = read_source(photo)
-    check_likeness(source, (face,), likeness)
-    check_apart((output,), source.photo())
-    editor, load = load_editor(asked)
-    from sdflow import images, media
-
-    opened = open_faces(editor, source, (face,), likeness)
-    report = settings_report(source, (face,), likeness) | opened_report(opened, load)
-    start = time.perf_counter()
-    names = tuple(asked) or editor.models.shipped
-    values = [round(2 * i / (strengths - 1) - 1, 3) + 0.0 for i in range(strengths)]
-    sheet = media.sweep_sheet(editor, opened[0].face, names, values)
-    add_seconds(report["seconds_per_step"], {"sweep": time.perf_counter() - start})
-    report |= {"strengths": values, "attributes": list(names)}
-    report |= {"before": editor.read(opened[0].face)}
-    written = images.save(sheet, output)
-    return report | {
-        "output": str(output), "output_size": list(sheet.size), "output_bytes": written
-    }  # fmt: skip
-
-
 def _check_edit(
-    faces: Faces, size: int, face_file: Path | None, detail: bool, pasting: Pasting | None
+    faces: Faces, size: int | None, kept: Kept, detail: bool | None, pasting: Pasting | None
 ) -> None:
     """Tell what does not go together."""
     several = faces is None or len(faces) > 1
     if several and pasting is None:
         raise ValueError("Several faces need --paste. Add it, or choose one face with --face.")
-    if several and face_file is not None:
-        raise ValueError("A face file holds one face. Choose one with --face.")
-    if pasting is not None and size != 1024:
+    if several and (kept.face or kept.recipe):
+        what = "face file" if kept.face else "recipe"
+        raise ValueError(f"A {what} holds one face. Choose one with --face.")
+    if pasting is not None and size == 512:
         raise ValueError("--paste draws the face at its size in the photo. Leave --size out.")
     if pasting is not None and detail:
         raise ValueError("--paste carries the photo's detail over. Leave --detail out.")
@@ -246,7 +212,7 @@ def _check_edit(
 
 
 def _edit_options(parser: argparse.ArgumentParser) -> None:
-    photo_options(parser, several=True)
+    photo_options(parser, faces="with --paste also several: 0,2 or all")
     picture_options(parser, "edited.png, with --paste edited and the photo's own suffix")
     paste_options(parser)
 
@@ -268,44 +234,21 @@ def _invert_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preview", type=Path, metavar="FILE", help="picture of the inversion")
 
 
-def _sweep_options(parser: argparse.ArgumentParser) -> None:
-    photo_options(parser)
-    parser.add_argument(
-        "-a", "--attributes", nargs="+", default=[], metavar="NAME",
-        help="rows; default all that the verb attributes lists",
-    )  # fmt: skip
-    parser.add_argument(
-        "--steps", type=int, default=5, metavar="N", help="strengths from -1 to 1; default 5"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("sweep.png"), metavar="FILE",
-        help=".png, .jpg or .webp; default sweep.png",
-    )  # fmt: skip
-
-
 def _edit(args: argparse.Namespace) -> Report:
     return edit_photo(
         args.photo, args.strength, args.output, args.face, Likeness(args.refine, args.tune),
-        args.size, args.save_face, args.detail, read_pasting(args),
+        args.size, Kept(args.save_face, args.save_recipe), args.detail, read_pasting(args),
     )  # fmt: skip
 
 
 def _random(args: argparse.Namespace) -> Report:
-    return random_face(
-        args.seed, args.psi, args.strength, args.output, args.size, args.save_face
-    )
+    kept = Kept(args.save_face, args.save_recipe)
+    return random_face(args.seed, args.psi, args.strength, args.output, args.size or 1024, kept)
 
 
 def _invert(args: argparse.Namespace) -> Report:
     likeness = Likeness(args.refine, args.tune)
     return invert_photo(args.photo, args.output, args.face, likeness, args.preview)
-
-
-def _sweep(args: argparse.Namespace) -> Report:
-    likeness = Likeness(args.refine, args.tune)
-    return sweep_photo(
-        args.photo, args.attributes, args.steps, args.output, args.face, likeness
-    )
 
 
 VERBS = (
@@ -316,12 +259,14 @@ VERBS = (
         _edit,
         show_faces,
         (
-            "edit photo.jpg -s smiling=0.8 -s young=-0.4        the face, edited.png",
-            "edit photo.jpg -s smiling=1 --paste                the whole photo, edited.jpg",
+            "edit photo.jpg -s smiling=0.8 -s young=-0.4         # the face: edited.png",
+            "edit photo.jpg -s smiling=1 --paste                 # the whole photo: edited.jpg",
             "edit group.jpg --face 0,2 -s smiling=1 --paste -o both.png",
-            "edit both.png --face 1 -s young=1 --paste -o all.png     another edit on top",
-            "edit photo.jpg --refine --tune -s yaw=0.5 --detail       more alike, slower",
+            "edit both.png --face 1 -s young=1 --paste -o all.png  # another edit on top",
+            "edit photo.jpg --refine --tune -s yaw=0.5 --detail  # more alike, slower",
             "edit face.safetensors -s beard=1 --paste photo.jpg --mask mask.png",
+            "edit photo.jpg -s smiling=1 --save-recipe recipe.json",
+            "edit recipe.json -s young=0.5                       # the same smile, but younger",
         ),
     ),
     Verb(
@@ -330,7 +275,7 @@ VERBS = (
         _random_options,
         _random,
         show_faces,
-        ("random --seed 21 -s eyeglasses=1 -o face.png",),
+        ("random", "random --seed 21 -s eyeglasses=1 -o face.png --save-recipe recipe.json"),
     ),
     Verb(
         "invert",
@@ -340,15 +285,7 @@ VERBS = (
         show_faces,
         (
             "invert photo.jpg -o face.safetensors --preview face.png",
-            "invert face.safetensors --tune -o tuned.safetensors     goes on from there",
+            "invert face.safetensors --tune -o tuned.safetensors  # goes on from there",
         ),
-    ),
-    Verb(
-        "sweep",
-        "a contact sheet of attributes",
-        _sweep_options,
-        _sweep,
-        show_faces,
-        ("sweep photo.jpg -a young smiling --steps 7 -o sheet.png",),
     ),
 )

@@ -151,6 +151,7 @@ VERBS = (
         _bench_options,
         lambda args: bench(args.repeat),
         _show_bench,
+        ("bench", "bench --repeat 20 --json"),
     ),
     Verb(
         "evaluate",
@@ -158,6 +159,10 @@ VERBS = (
         _evaluate_options,
         evaluate,
         lambda report: json.dumps(report["targets"], indent=1, ensure_ascii=False),
+        (
+            "evaluate -o evaluation --workers 2",
+            "evaluate --faces 50 --people 20 --opened 20 --attributes smiling young  # quick",
+        ),
     ),
     Verb(
         "pasting",
@@ -165,5 +170,6 @@ VERBS = (
         _pasting_options,
         lambda args: pasting(args.photos, args.count, args.faces),
         lambda report: json.dumps(report, indent=1, ensure_ascii=False),
+        ("pasting --photos photos --count 5",),
     ),
 )

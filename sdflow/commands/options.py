@@ -14,7 +14,13 @@ from pathlib import Path
 from sdflow.attributes import shipped_attributes
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+PHOTOS = (
+    ".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".gif", ".tif", ".tiff", ".bmp",
+    ".jp2", ".ppm", ".tga",
+)  # fmt: skip
 FACE_FILES = (".safetensors",)
+RECIPES = (".json",)
+VIDEOS = (".mp4", ".gif")  # VIDEOS of sdflow.video, which would load PyTorch
 MASKS = (".png",)
 QUICK, REFINED = 10, 60  # STEPS and REFINED of sdflow.invert, which would load PyTorch
 LARGEST = 1000  # steps of refinement
@@ -65,11 +71,34 @@ class Pasting:
     keep_metadata: bool = False
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is saved beside a picture.
+
+    Attributes:
+        face: face file.
+        recipe: recipe of the picture.
+    """
+
+    face: Path | None = None
+    recipe: Path | None = None
+
+    def check(self) -> None:
+        """See `check_output`."""
+        if self.face is not None:
+            check_output(self.face, FACE_FILES)
+        if self.recipe is not None:
+            check_output(self.recipe, RECIPES)
+
+
+NOTHING_KEPT = Kept()
+
+
 # ---- what they say
 
 
 def read_strengths(texts: Sequence[str]) -> dict[str, float]:
-    """Strengths as the command line gives them, such as ["smiling=0.8", "young=-0.4"].
+    """Strengths as the command line gives them, such as ["smiling=0.8,yaw=1", "young=-0.4"].
 
     Raises:
         BadStrength: not of this form, given twice, or not a number from −1 to 1.
@@ -82,7 +111,7 @@ def read_strengths(texts: Sequence[str]) -> dict[str, float]:
         return {}
     names = tuple(row.name for row in shipped_attributes())
     strengths: dict[str, float] = {}
-    for text in texts:
+    for text in ",".join(texts).split(","):
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not name:
             raise BadStrength(f"Got the strength {text!r}. Write it as in -s smiling=0.8.")
@@ -164,23 +193,51 @@ def check_apart(written: Sequence[Path | None], photo: Path | None = None) -> No
 # ---- their declaration
 
 
-def photo_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """The photo, which of its faces, and the work on its likeness."""
+def photo_options(parser: argparse.ArgumentParser, faces: str = "") -> None:
+    """The photo, which of its faces, and the work on its likeness.
+
+    Args:
+        parser: of the verb.
+        faces: why there may be several, for verbs that take them.
+    """
     parser.usage = "%(prog)s PHOTO [options]"  # an option before PHOTO could take it for its own
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="an image, or a face file")
+    parser.add_argument(
+        "photo", type=Path, metavar="PHOTO", help="an image, a face file or a recipe"
+    )
+    face_option(parser, faces)
+    likeness_options(parser)
+
+
+def photos_options(parser: argparse.ArgumentParser) -> None:
+    """Several photos, which of their faces, and the work on their likeness."""
+    parser.usage = "%(prog)s PHOTO [PHOTO …] [options]"
+    parser.add_argument(
+        "photos", type=Path, nargs="+", metavar="PHOTO", help="images, face files or recipes"
+    )
+    face_option(parser, "also several: 0,2 or all")
+    likeness_options(parser)
+
+
+def face_option(parser: argparse.ArgumentParser, several: str = "") -> None:
+    """Which of a photo's faces."""
     if several:
         parser.add_argument(
             "--face", type=read_faces, default=(0,), metavar="N",
-            help="which face; default 0, the largest; with --paste also several: 0,2 or all",
+            help=f"which face; default 0, the largest; {several}",
         )  # fmt: skip
     else:
         parser.add_argument(
             "--face", type=int, default=0, metavar="N", help="which face; default 0, the largest"
         )
+
+
+def likeness_options(parser: argparse.ArgumentParser, stops: bool = True) -> None:
+    """The work on a face's likeness; `stops` tells that Ctrl-C ends it without loss."""
     parser.add_argument(
         "--refine", type=read_steps, nargs="?", const=REFINED, metavar="N",
         help=f"work on the likeness for N steps, 0 to {LARGEST}; {REFINED} if N is left out; "
-        f"without it {QUICK}, a face file 0. Ctrl-C goes on with the best so far",
+        f"without it {QUICK}, a face file 0"
+        + (". Ctrl-C goes on with the best so far" if stops else ""),
     )  # fmt: skip
     parser.add_argument(
         "--tune", action="store_true",
@@ -190,28 +247,46 @@ def photo_options(parser: argparse.ArgumentParser, several: bool = False) -> Non
 
 def picture_options(parser: argparse.ArgumentParser, default: str) -> None:
     """Strengths, and where pictures and faces go."""
+    strength_option(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help=f".png, .jpg or .webp; default {default}"
+    )
+    size_option(parser)
+    parser.add_argument(
+        "--save-face", type=Path, metavar="FILE", help="also save the face as .safetensors"
+    )
+    parser.add_argument(
+        "--save-recipe", type=Path, metavar="FILE",
+        help="also save face and settings as .json, from which `edit` makes this picture again",
+    )  # fmt: skip
+
+
+def strength_option(parser: argparse.ArgumentParser) -> None:
+    """What is to change."""
     parser.add_argument(
         "-s", "--strength", action="append", default=[], metavar="NAME=VALUE",
         help="such as smiling=0.8, -1 to 1; may be repeated; the verb attributes lists the names",
     )  # fmt: skip
+
+
+def size_option(parser: argparse.ArgumentParser, default: int = 1024) -> None:
+    """The picture's size."""
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help=f".png, .jpg or .webp; default {default}"
+        "--size", type=int, choices=(512, 1024), help=f"pixels of the face; default {default}"
     )
+
+
+def detail_option(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Whether detail of the photo is carried over."""
     parser.add_argument(
-        "--size", type=int, choices=(512, 1024), default=1024,
-        help="pixels of the face's picture; default 1024",
+        "--detail", action=argparse.BooleanOptionalAction,
+        help=f"carry detail of the photo over that the generator cannot draw{more}",
     )  # fmt: skip
-    parser.add_argument(
-        "--save-face", type=Path, metavar="FILE", help="also save the face as .safetensors"
-    )
 
 
 def paste_options(parser: argparse.ArgumentParser) -> None:
     """Detail of the photo, and the way back into it."""
-    parser.add_argument(
-        "--detail", action="store_true",
-        help="carry detail of the photo over that the generator cannot draw; --paste always does",
-    )  # fmt: skip
+    detail_option(parser, "; --paste always does")
     group = parser.add_argument_group("the whole photo")
     group.add_argument(
         "--paste", type=Path, nargs="?", const=Path(), metavar="PHOTO",
@@ -221,6 +296,11 @@ def paste_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mask", type=Path, metavar="FILE", help="also save the mask of what was touched, .png"
     )
+    pasted_options(group)
+
+
+def pasted_options(group: argparse._ArgumentGroup) -> None:
+    """How a face is pasted, and what the photo's file keeps."""
     group.add_argument(
         "--plain", action="store_true", help="paste the whole crop with a feathered rim"
     )

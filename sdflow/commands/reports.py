@@ -6,19 +6,21 @@ One face's values stand in the report itself, those of several in its list `face
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdflow.attributes import ATTRIBUTES
 from sdflow.commands import Report
-from sdflow.commands.options import Faces, Likeness, Pasting
+from sdflow.commands.options import Faces, Kept, Likeness, Pasting
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from sdflow.commands.opening import Opened, Source
     from sdflow.faces import Face
     from sdflow.paste import Pasted
-    from sdflow.pipeline import Edited
+    from sdflow.pipeline import Edited, Editor
 
 # What a person is told in other words, or elsewhere.
 UNTOLD = ("before", "after", "seconds_per_step", "strengths", "faces", "warnings")
@@ -44,23 +46,42 @@ def opened_report(opened: Sequence[Opened], load: float) -> Report:
     for each in opened:
         add_seconds(seconds, each.face.seconds_per_step)
     report: Report = {"faces_found": opened[0].face.faces_found}
-    rows = [{**face_report(each.face), "distance": each.distance} for each in opened]
+    rows = [{**face_report(each), "distance": each.distance} for each in opened]
     if len(opened) == 1:
         return report | rows[0] | {"stopped": opened[0].stopped, "seconds_per_step": seconds}
-    told = [f"Face {each.number}: {text}" for each in opened for text in each.face.warnings]
+    told = [f"Face {each.number}: {text}" for each in opened for text in each.warnings]
     report |= {"stopped": any(each.stopped for each in opened), "warnings": told}
     rows = [{"face": each.number, **row} for each, row in zip(opened, rows, strict=True)]
     return report | {"faces": rows, "seconds_per_step": seconds}
 
 
-def face_report(face: Face) -> Report:
+def face_report(opened: Opened) -> Report:
     """How good an opened face is."""
+    face = opened.face
     return {
         "round_trip_error": face.round_trip_error,
         "confidence": face.confidence,
         "tuned": face.tuning is not None,
-        "warnings": list(face.warnings),
+        "warnings": list(opened.warnings),
     }
+
+
+def person_report(opened: Opened) -> Report:
+    """One of several people: where from, and how good."""
+    return {"photo": str(opened.source.path), "face": opened.number, **face_report(opened)}
+
+
+def told_apart(people: Sequence[Opened]) -> list[str]:
+    """The warnings of several people, each after its name."""
+    return [f"{each.name}: {text}" for each in people for text in each.warnings]
+
+
+def source_of(*faces: Face) -> str:
+    """The digital source type of pictures of these faces: edited, unless nobody was in a photo."""
+    from sdflow import marking
+
+    nobody = all(face.crop is None for face in faces)
+    return marking.GENERATED if nobody else marking.EDITED
 
 
 def add_edits(report: Report, edits: Sequence[Edited]) -> None:
@@ -76,13 +97,13 @@ def add_seconds(seconds: dict[str, float], more: dict[str, float]) -> None:
         seconds[step] = seconds.get(step, 0.0) + spent
 
 
-def save_picture(edited: Edited, output: Path, report: Report) -> None:
-    """Write the picture of a face."""
+def save_picture(picture: Image.Image, output: Path, report: Report, *faces: Face) -> None:
+    """Write a picture of these faces, marked as edited or generated."""
     from sdflow import images
 
     start = time.perf_counter()
-    written = images.save(edited.image, output)
-    _add_output(report, output, edited.image.size, written, start)
+    written = images.save(picture, output, source=source_of(*faces))
+    add_output(report, output, picture.size, written, start)
 
 
 def save_pasted(
@@ -105,7 +126,15 @@ def save_pasted(
     }
     if source.original.alpha is not None and output.suffix.lower() in (".jpg", ".jpeg"):
         report["warnings"] = [*report["warnings"], WHITE]
-    _add_output(report, output, pasted.image.size, written, start)
+    add_output(report, output, pasted.image.size, written, start)
+
+
+def add_output(
+    report: Report, output: Path, size: tuple[int, int], written: int, start: float
+) -> None:
+    """What was written, and the time since `start` as that of saving."""
+    add_seconds(report["seconds_per_step"], {"save": time.perf_counter() - start})
+    report |= {"output": str(output), "output_size": list(size), "output_bytes": written}
 
 
 def save_face_file(face: Face, path: Path | None) -> Report:
@@ -117,6 +146,19 @@ def save_face_file(face: Face, path: Path | None) -> Report:
     return {"face_file": str(path), "face_file_bytes": save_face(face, path)}
 
 
+def save_kept(editor: Editor, face: Face, report: Report, kept: Kept) -> Report:
+    """Write the face file and the recipe of a picture made as its report says, if wanted."""
+    from sdflow.recipes import make_recipe, recipe_to_json
+
+    saved = save_face_file(face, kept.face)
+    if kept.recipe is not None:
+        settings = report["strengths"], report["size"], report["detail"]
+        text = recipe_to_json(make_recipe(editor.models, face, *settings))
+        written = kept.recipe.write_bytes(text.encode())
+        saved |= {"recipe_file": str(kept.recipe), "recipe_bytes": written}
+    return saved
+
+
 def show_faces(report: Report) -> str:
     """The report for a person; warnings go to stderr."""
     lines, strengths = _settings(report), report.get("strengths", {})
@@ -125,6 +167,28 @@ def show_faces(report: Report) -> str:
     lines += _values(report, strengths)
     spent = ", ".join(f"{step} {value:.2f}" for step, value in report["seconds_per_step"].items())
     return "\n".join([*lines, f"seconds: {spent}"])
+
+
+def show_people(rows: Sequence[Report]) -> list[str]:
+    """A line a person: file, face, confidence."""
+    lines = []
+    for row in rows:
+        face = "" if row["face"] is None else f"  face {row['face']}"
+        sure = "" if row["confidence"] is None else f"  confidence {row['confidence']:.2f}"
+        lines.append(f"{row['photo']}{face}{sure}")
+    return lines
+
+
+def show_table(rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
+    """Rows, the first a heading, in columns; those of the given numbers are flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
 
 
 def _settings(row: Report) -> list[str]:
@@ -146,10 +210,3 @@ def _values(row: Report, strengths: Report) -> list[str]:
         poles = f"{attribute.negative} – {attribute.positive}"
         lines.append(f"{name}: {before:.2f}{moved}  [{poles}]")
     return lines
-
-
-def _add_output(
-    report: Report, output: Path, size: tuple[int, int], written: int, start: float
-) -> None:
-    add_seconds(report["seconds_per_step"], {"save": time.perf_counter() - start})
-    report |= {"output": str(output), "output_size": list(size), "output_bytes": written}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sdflow import weights
 from sdflow.commands import Report, Verb
+from sdflow.commands.reports import show_table
 from sdflow.manifest import USES, Entry, WeightsError, add_repository_entry, read_manifest
 
 
@@ -105,15 +106,7 @@ def _show_status(report: Report) -> str:
     for row in report["files"]:
         size = f"{row['size'] / 1e6:.1f}"
         rows.append((row["name"], row["file"], size, row["use"], row["place"]))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column == 2 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, f"cache: {report['cache']}"])
+    return f"{show_table(rows, right=(2,))}\ncache: {report['cache']}"
 
 
 def _show_fetched(report: Report) -> str:
@@ -137,6 +130,7 @@ VERBS = (
         _no_options,
         lambda args: weights_status(),
         _show_status,
+        ("weights status",),
     ),
     Verb(
         "weights fetch",
@@ -144,6 +138,7 @@ VERBS = (
         _fetch_options,
         lambda args: weights_fetch(args.names, args.training),
         _show_fetched,
+        ("weights fetch", "weights fetch --training", "weights fetch encoder flow"),
     ),
     Verb(
         "weights verify",
@@ -151,6 +146,7 @@ VERBS = (
         _verify_options,
         lambda args: weights_verify(args.names),
         _show_verified,
+        ("weights verify", "weights verify encoder"),
     ),
     Verb(
         "weights add",
@@ -158,5 +154,6 @@ VERBS = (
         _add_options,
         lambda args: weights_add(args.name, args.files, args.use, args.licence),
         _show_added,
+        ("weights add encoder weights/encoder.safetensors",),
     ),
 )

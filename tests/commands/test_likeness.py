@@ -113,7 +113,7 @@ def refining(photo_file: Path, tmp_path: Path) -> Callable:
 
 def test_ctrl_c_keeps_the_best(refining: Callable, tmp_path: Path) -> None:
     process, read_until = refining("--refine", "1000", "--tune")
-    read_until("refining: step 2 of 1000, distance 0.")
+    read_until("] 2 of 1000, distance 0.")
     process.send_signal(signal.SIGINT)
     told = read_until("going on with the best so far")
     assert "Stopped refining after step " in told
@@ -126,7 +126,7 @@ def test_ctrl_c_keeps_the_best(refining: Callable, tmp_path: Path) -> None:
 
 def test_ctrl_c_twice_gives_up(refining: Callable, tmp_path: Path) -> None:
     process, read_until = refining("--refine", "1000")
-    read_until("refining: step 1 of 1000")
+    read_until("] 1 of 1000")
     process.send_signal(signal.SIGINT)
     read_until("Press Ctrl-C again")
     process.send_signal(signal.SIGINT)
