@@ -1,0 +1,50 @@
+"""A click on a small picture returns to its edit: the sliders move, and what they do follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import gradio as gr
+
+from sdflow.page.errors import told
+from sdflow.page.layout import Parts
+from sdflow.page.tried import Tried
+from sdflow.page.updates import QUIETLY, Changes
+from sdflow.page.visit import Visit
+
+Item = TypeVar("Item")
+
+GONE = "This picture is not there any more. Choose another."
+
+
+def add_return(
+    parts: Parts, pictures: gr.HTML, states: Callable[[Visit], Sequence[Tried]]
+) -> None:
+    """Connects a board, strip or list of pictures, whose buttons send `select` with an index.
+
+    Args:
+        parts: of the page.
+        pictures: to click.
+        states: that a visit has there.
+    """
+
+    @told
+    def restore(visit: Visit, event: gr.EventData) -> Changes:
+        strengths = at(states(visit), event.index).strengths
+        return {slider: strengths.get(name, 0) for name, slider in parts.sliders.items()}
+
+    pictures.select(
+        restore, [parts.session], [*parts.sliders.values()], queue=False, **QUIETLY
+    )
+
+
+def at(items: Sequence[Item], index: object) -> Item:
+    """What stands at an index that a browser has sent.
+
+    Raises:
+        ValueError: nothing does.
+    """
+    if index not in range(len(items)):
+        raise ValueError(GONE)
+    return items[int(index)]
