@@ -170,6 +170,10 @@ class Editor:
             w = self.models.generator.truncate(w, psi)[:, None].repeat(1, 18, 1)  # (1, 18, 512)
         return self._decompose(Face(w[0].cpu().numpy(), seed=seed), seconds)
 
+    def from_code(self, w: np.ndarray) -> Face:
+        """The face of a latent code, (18, 512) float32, that comes from elsewhere."""
+        return self._decompose(Face(w), {})
+
     def edit(
         self,
         face: Face | Photo,
