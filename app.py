@@ -21,6 +21,7 @@ PRIVATE = Path(tempfile.mkdtemp(prefix="sdflow-", dir=os.environ.get("GRADIO_TEM
 os.environ["GRADIO_TEMP_DIR"] = str(PRIVATE)
 
 import gradio as gr  # noqa: E402
+import gradio.mcp  # noqa: E402
 from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
@@ -30,10 +31,12 @@ from sdflow.page.endpoints import add_endpoints  # noqa: E402
 from sdflow.page.events.editing import add_editing  # noqa: E402
 from sdflow.page.events.likeness import add_likeness  # noqa: E402
 from sdflow.page.events.opening import add_opening  # noqa: E402
+from sdflow.page.guard import fetch_nothing, misspelt  # noqa: E402
 from sdflow.page.layout import Parts, make_controls, make_source, make_view  # noqa: E402
 from sdflow.page.service import Service  # noqa: E402
 from sdflow.page.texts import I18N, language_of  # noqa: E402
 from sdflow.page.theme import STYLE, make_theme  # noqa: E402
+from sdflow.page.tools import Tools  # noqa: E402
 from sdflow.page.updates import QUIETLY, Updates  # noqa: E402
 from sdflow.page.visit import Visit  # noqa: E402
 
@@ -81,7 +84,10 @@ def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str,
         code = 503 if service.status == "failed" else 200
         return JSONResponse({"status": service.status}, code)
 
+    fetch_nothing()
+    gradio.mcp.GradioMCPServer = Tools  # there is no other way to hand it over
     return page.launch(
+        mcp_server=True,
         theme=make_theme(),
         i18n=I18N,
         css_paths=STYLE,
@@ -93,7 +99,10 @@ def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str,
         allowed_paths=[str(file) for file in EXAMPLES],
         blocked_paths=[str(service.photos.folder)],  # kept photos are never served
         state_session_capacity=500,
-        app_kwargs={"routes": [Route("/healthz", health)]},
+        app_kwargs={
+            "routes": [Route("/healthz", health)],
+            "exception_handlers": dict.fromkeys((TypeError, KeyError), misspelt),
+        },
         **options,
     )
 

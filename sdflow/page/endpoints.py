@@ -1,247 +1,213 @@
-"""The API: named endpoints with named, typed parameters, beside the page's own events."""
+"""The API: named endpoints with named, typed and described parameters, beside the page's events.
+
+The same endpoints are the tools of MCP clients, see `sdflow.page.tools`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
-from sdflow.edit import parse_strengths
-from sdflow.invert import OnStep, Step
-from sdflow.page.errors import told
-from sdflow.page.photo import Photo
-from sdflow.page.service import MOST_STEPS, Opened, Service
-from sdflow.page.work import finish
+from sdflow.attributes import Attribute
+from sdflow.page.calls import ALL, FEW, MANY, MOST_FACES, Calls
+from sdflow.page.calls import BAR as BAR
+from sdflow.page.calls import steps_shown as steps_shown
+from sdflow.page.many import COLUMNS, FPS, MOST_FRAMES, MOST_STOPS
+from sdflow.page.pictures import FORMATS, FULL, PREVIEW
+from sdflow.page.service import MOST_STEPS, Service
+from sdflow.video import VIDEOS
 
 # One job of each kind at a time; those that wait see their place in the queue. All share the
 # models, which go from one to the next in turn, so that a long job delays a quick one by a step.
 MODELS = {"concurrency_id": "models", "concurrency_limit": 1}
 OPENING = {"concurrency_id": "opening", "concurrency_limit": 1}
 LONG = {"concurrency_id": "long", "concurrency_limit": 1}
+AT_ONCE = {"queue": False}
 
-BAR = gr.Progress()  # gradio fills in the progress of the event
-Found = tuple[str, dict[str, Any], str, str]
-
-
-def steps_shown(progress: gr.Progress) -> Callable[[Step], None]:
-    """Tells a visitor or a client how far the likeness has been worked on."""
-
-    def show(step: Step) -> None:
-        progress((step.done, step.steps), desc="Working on the likeness")
-
-    return show
+OBJECT = {"type": "object", "additionalProperties": True}
+NUMBERS = {"type": "object", "additionalProperties": {"type": "number"}}  # by attribute
 
 
 def add_endpoints(service: Service) -> None:
-    """The API: named and typed parameters, a token or a face file wherever a face is asked for."""
-
-    def described(opened: Opened) -> Found:
-        face = opened.face
-        about = {
-            "faces_found": face.faces_found,
-            "confidence": face.confidence,
-            "warnings": list(face.warnings),
-            "attributes": service.editor.read(face),
-            "seed": face.seed,
-            "round_trip_error": face.round_trip_error,
-            "seconds_per_step": dict(face.seconds_per_step),
-        }
-        image = service.edit(opened.token, {}).image
-        picture = service.pictures.download(image, face, opened.token)
-        return opened.token, about, str(picture), str(opened.face_file)
-
-    def pasted(
-        *edits: tuple[str, Mapping[str, float]], plain: bool, keep_metadata: bool
-    ) -> tuple[str, str, dict[str, Any]]:
-        done = service.paste(*edits, plain=plain)
-        photo, mask = service.pictures.download_photo(done, keep_metadata)
-        semantics = {"before": done.edits[-1].before, "after": done.edits[-1].after}
-        return str(photo), str(mask), semantics | {"seconds": done.seconds}
-
-    @told
-    async def invert(
-        photo: str | None,
-        face: int = 0,
-        refine: int = 10,
-        tune: bool = False,
-        progress: gr.Progress = BAR,
-    ) -> Found:
-        """Opens a photo: finds a face (0 is the largest) and its code in the generator.
-
-        More steps to refine (0 to 300), and tuning the generator to the face, which takes about a
-        minute, make it more alike. Returns the face's token for `edit`, `paste` and `refine`; what
-        was found and measured, `confidence` being how probably picture and photo are taken for the
-        same person; the picture that the generator makes of the face; and its face file, which
-        serves `edit` as the token does.
-        """
-
-        def work(on_step: OnStep) -> Found:
-            number, steps = int(face or 0), whole(refine)
-            return described(service.open(photo, number, steps, bool(tune), on_step))
-
-        return await finish(work, steps_shown(progress))
-
-    @told
-    async def refine(
-        token: str, steps: int = 60, tune: bool = False, progress: gr.Progress = BAR
-    ) -> Found:
-        """Works on the likeness of a face that `invert` gave; returns what `invert` returns.
-
-        The face gets a new token; the old one goes on to stand for the face as it was.
-        """
-
-        def work(on_step: OnStep) -> Found:
-            return described(service.refine(token, whole(steps), bool(tune), on_step))
-
-        return await finish(work, steps_shown(progress))
-
-    @told
-    def random(seed: int | None = None) -> Found:
-        """Makes a random face, the same for the same seed; returns what `invert` returns."""
-        return described(service.random(seed if seed is None else int(seed)))
-
-    @told
-    def edit(
-        token: str = "", face_file: str | None = None, **strengths: float
-    ) -> tuple[str, dict[str, Any]]:
-        """Edits a face given by token or face file; strengths go from -1 to 1, 0 leaves as it is.
-
-        Returns the picture, a PNG of 1024 px, and the attributes before and after.
-        """
-        face = service.face(token, face_file)
-        edited = service.edit_face(face, strengths)
-        semantics = {"before": edited.before, "after": edited.after}
-        picture = service.pictures.download(edited.image, face, token)
-        return str(picture), semantics | {"seconds": edited.seconds}
-
-    @told
-    async def paste(
-        token: str,
-        plain: bool = False,
-        keep_metadata: bool = False,
-        others: dict[str, Any] | None = None,
-        **strengths: float,
-    ) -> tuple[str, str, dict[str, Any]]:
-        """Edits a face that `invert` gave and puts it back into its photo.
-
-        `others` are edited faces of the same photo that shall be in it too: strengths by token.
-        `plain` pastes the whole square with a soft rim. Returns the photo in its own size, format
-        and quality, without its metadata unless they shall be kept; the mask of what was touched,
-        a PNG; and the attributes before and after.
-        """
-        edits = [*several(others), (token, strengths)]
-        work = partial(pasted, *edits, plain=bool(plain), keep_metadata=bool(keep_metadata))
-        return await asyncio.to_thread(work)
-
-    @told
-    async def edit_photo(
-        photo: str | None,
-        face: int = 0,
-        refine: int = 10,
-        tune: bool = False,
-        paste: bool = True,
-        plain: bool = False,
-        keep_metadata: bool = False,
-        progress: gr.Progress = BAR,
-        **strengths: float,
-    ) -> tuple[str, str | None, dict[str, Any]]:
-        """Edits a face of a photo in one call: what `invert` and then `paste` do.
-
-        Returns the photo with the edited face, the mask of what was touched, and a report; without
-        `paste` the face alone, a PNG of 1024 px, and no mask.
-        """
-
-        def work(on_step: OnStep) -> tuple[str, str | None, dict[str, Any]]:
-            number, steps = int(face or 0), whole(refine)
-            parse_strengths(strengths, [row.name for row in service.attributes])  # before all work
-            opened = service.open(photo, number, steps, bool(tune), on_step)
-            found = opened.face
-            about = {
-                "token": opened.token,
-                "faces_found": found.faces_found,
-                "confidence": found.confidence,
-                "warnings": list(found.warnings),
-                "seconds_per_step": dict(found.seconds_per_step),
-            }
-            if paste:
-                picture, mask, report = pasted(
-                    (opened.token, strengths), plain=bool(plain), keep_metadata=bool(keep_metadata)
-                )
-                return picture, mask, about | report
-            picture, report = edit(opened.token, **strengths)
-            return picture, None, about | report
-
-        return await finish(work, steps_shown(progress))
-
-    @told
-    def list_attributes() -> list[dict[str, str]]:
-        """The attributes that `edit` takes, with what -1 (negative) and 1 (positive) mean."""
-        return [row.about() for row in service.attributes]
-
+    """The API: a token or a face file wherever a face is asked for."""
+    calls, names = Calls(service), [row.name for row in service.attributes]
+    pictures, videos = ([suffix[1:] for suffix in row] for row in (FORMATS, VIDEOS))
     with gr.Row(visible=False):
-        strengths = {
-            row.name: gr.Number(0, label=f"{row.label}: -1 {row.negative}, 1 {row.positive}")
-            for row in service.attributes
-        }
-        photo, face = Photo(label="Photo"), gr.Number(0, precision=0, label="Face: 0 the largest")
+        # ---- parameters
+        strengths = {row.name: strength(row) for row in service.attributes}
+        photo = upload(gr.Image(label="photo"), "JPEG, PNG, WebP, HEIC or AVIF, at most 25 MB")
+        its_photo = upload(
+            gr.Image(label="photo"), "With a face file: the photo that the face was opened from"
+        )
+        number = whole("face", 0, f"Which face of the photo, 0 the largest, to {MOST_FACES}")
         few, many = (
-            gr.Number(steps, precision=0, label=f"Steps of refinement, 0 to {MOST_STEPS}")
-            for steps in (10, 60)
+            whole(name, steps, f"Steps of work on the likeness, 0 to {MOST_STEPS}, 0.3 s each")
+            for name, steps in (("refine", FEW), ("steps", MANY))
         )
-        tune = gr.Checkbox(False, label="Tune the generator to the face: about a minute")
-        put_back = gr.Checkbox(True, label="Paste the face into the photo")
-        plain = gr.Checkbox(False, label="Paste the whole square with a soft rim")
-        keep = gr.Checkbox(False, label="Keep the photo's metadata, place included")
-        others = gr.JSON(None, label="Other faces of the photo: token → attribute → strength")
-        seed = gr.Number(None, precision=0, label="Seed; none draws one")
-        token, face_file = gr.Textbox("", label="Token"), gr.File(label="Face file")
-        about, picture = gr.JSON(label="About"), gr.Image(type="filepath", label="Picture")
-        mask = gr.Image(type="filepath", label="Mask")
-        found = [token, about, picture, gr.File(label="Face file")]
-        whole_photo = [picture, mask, about]
-        options = [plain, keep]
-        gr.Button().click(invert, [photo, face, few, tune], found, **LONG)
-        gr.Button().click(refine, [token, many, tune], found, **LONG)
-        gr.Button().click(random, [seed], found, **MODELS)
-        gr.Button().click(
-            edit, [token, face_file], [picture, about], inputs_kwargs=strengths, **MODELS
+        tune = tick(
+            "tune", False, "Also change the generator for this face: more alike, half a minute"
         )
-        gr.Button().click(
-            paste, [token, *options, others], whole_photo, inputs_kwargs=strengths, **MODELS
+        put_back = tick("paste", True, "Put the face back into the photo; else it comes alone")
+        plain = tick(
+            "plain", False, "Paste the whole square with a soft rim instead of face and hair"
         )
-        gr.Button().click(
-            edit_photo,
-            [photo, face, few, tune, put_back, *options],
-            whole_photo,
-            inputs_kwargs=strengths,
-            **LONG,
+        keep = tick(
+            "keep_metadata", False, "Keep the photo's EXIF and XMP with place, time and camera"
         )
-        gr.Button().click(list_attributes, None, [about], queue=False)
+        others = put(
+            gr.JSON(None, label="others"),
+            "More edited faces of the photo: token to attribute to strength",
+            {"type": "object", "additionalProperties": NUMBERS},
+        )
+        seed = whole("seed", None, "The same seed gives the same face; none draws one")
+        token = put(gr.Textbox("", label="token"), "Of a face that this server keeps")
+        face_file = upload(
+            gr.File(label="face_file"),
+            "Instead of a token: the face file that came with the face; it never expires",
+        )
+        size = whole("size", FULL, f"Of the picture in pixels, {FULL} or {PREVIEW}")
+        picture_format = choice("format", pictures, "png", "Of the picture")
+        attribute = choice(
+            "attribute", [*names, ALL], "smiling", f"Shown from left to right; {ALL}: a row each"
+        )
+        down = choice("down", ["", *names], "", "A second attribute, shown from top to bottom")
+        columns = whole("steps", 5, "Strengths to show, {} to {}".format(*COLUMNS))
+        sheet_format = choice("format", pictures, "jpg", "Of the sheet")
+        stops = put(
+            gr.JSON(None, label="stops"),
+            f"Edits to pass, 2 to {MOST_STOPS}, each an object of strengths, {{}} the face as it"
+            " is; instead of strengths, which lead there from the original",
+            {"type": "array", "items": NUMBERS},
+        )
+        seconds = put(
+            gr.Number(4, label="seconds"), f"Of the video; at most {MOST_FRAMES} pictures in all"
+        )
+        fps = put(gr.Number(25, label="fps"), "Pictures a second, {:g} to {:g}".format(*FPS))
+        video_size = whole(
+            "size", PREVIEW, f"Of the video in pixels, {PREVIEW} or {FULL}; a GIF {PREVIEW}"
+        )
+        video_format = choice("format", videos, "mp4", "Of the video")
+
+        # ---- results
+        its_token = put(gr.Textbox(label="token"), "Stands for the face until two hours after use")
+        about = data(
+            "about",
+            "What was found and measured: attributes (about 0 to 1), confidence (how probably"
+            " picture and photo show the same person), warnings, seconds",
+        )
+        report = data("report", "Attributes before and after, about 0 to 1; seconds")
+        summary = data("report", "The token, what was found, attributes before and after, seconds")
+        made = data("report", "Number of pictures; seconds")
+        inverted = picture("picture", "What the generator makes of the face, PNG, 1024 pixels")
+        edited = picture("picture", "The edited face")
+        pasted = picture("picture", "The photo with the edited face in it")
+        mask = picture("mask", "What was touched, PNG, 0 where nothing was")
+        its_file = put(gr.File(label="face_file"), "Accepted wherever a token is")
+        recipe = put(
+            gr.File(label="recipe"), "JSON from which the command line makes the same picture"
+        )
+        sheet = picture("sheet", "Contact sheet with labels")
+        video = put(gr.File(label="video"), "MP4 (H.264) or GIF")
+        values = data("attributes", "Attribute to value, about 0 to 1", NUMBERS)
+        table = data(
+            "attributes", "Name, label, negative, positive, group of each",
+            {"type": "array", "items": OBJECT},
+        )  # fmt: skip
+        state = data(
+            "health", "Status (ready, loading, failed), version, digests of the models, precision"
+        )
+
+        face, found = [token, face_file], [its_token, about, inverted, its_file]
+        opening, options = [photo, number, few, tune], [plain, keep]
+        clip = [stops, seconds, fps, video_size, video_format]
+        listen(calls.invert, opening, found, LONG)
+        listen(calls.refine, [*face, many, tune], found, LONG)
+        listen(calls.random, [seed], found, MODELS)
+        listen(calls.read_attributes, face, [values], MODELS)
+        listen(
+            calls.edit, [*face, size, picture_format], [edited, report, recipe], MODELS, strengths
+        )
+        listen(
+            calls.paste, [*face, its_photo, *options, others], [pasted, mask, report], MODELS,
+            strengths,
+        )  # fmt: skip
+        listen(
+            calls.edit_photo, [*opening, put_back, *options], [pasted, mask, summary], LONG,
+            strengths,
+        )  # fmt: skip
+        listen(calls.sweep, [*face, attribute, down, columns, sheet_format], [sheet, made], LONG)
+        listen(calls.morph, [*face, *clip], [video, made], LONG, strengths)
+        listen(calls.list_attributes, [], [table], AT_ONCE)
+        listen(calls.health, [], [state], AT_ONCE)
 
 
-def whole(steps: float | None) -> int:
-    """Steps as a number, so that the service can judge them."""
-    if steps is None:
-        raise ValueError(f"No number of refinement steps was given. Give 0 to {MOST_STEPS}.")
-    return int(steps)
+def listen(
+    call: Any,  # noqa: ANN401
+    inputs: list[Component],
+    outputs: list[Component],
+    turn: dict[str, Any],
+    strengths: dict[str, Component] | None = None,
+) -> None:
+    """An endpoint of a call's name, whose values come as the client sent them."""
+    gr.Button().click(
+        call, inputs, outputs, inputs_kwargs=strengths, api_name=call.__name__,
+        preprocess=False, **turn,
+    )  # fmt: skip
 
 
-def several(others: object) -> list[tuple[str, Mapping[str, float]]]:
-    """Edits of a client's JSON, token → attribute → strength; the service looks into the rest.
+def put(component: Component, about: str, schema: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+    """A component that describes a parameter or a result to clients.
 
-    Raises:
-        ValueError: it has another form.
+    Args:
+        component: of the API alone.
+        about: what it is.
+        schema: JSON schema, where gradio's own says too little.
     """
-    if not others:
-        return []
-    if not isinstance(others, Mapping) or not all(
-        isinstance(strengths, Mapping) for strengths in others.values()
-    ):
-        raise ValueError(
-            "The other faces cannot be read. Give an object of tokens, each with an object of"
-            " attributes and strengths."
-        )
-    return list(others.items())
+    schema = schema or component.api_info()
+    # gradio's clients look for the one with parameters, for the other with results
+    component.api_info_as_input = lambda: schema | {"additional_description": about}
+    component.api_info_as_output = lambda: schema | {"description": about}
+    return component
+
+
+def strength(row: Attribute) -> gr.Number:
+    """How far an attribute is moved."""
+    about = f"{row.label}: -1 {row.negative}, 0 as it is, 1 {row.positive}"
+    schema = {"type": "number", "minimum": -1, "maximum": 1}
+    return put(gr.Number(0, label=row.name), about, schema)
+
+
+def whole(label: str, value: int | None, about: str) -> gr.Number:
+    """A whole number."""
+    return put(gr.Number(value, precision=0, label=label), about)
+
+
+def tick(label: str, value: bool, about: str) -> gr.Checkbox:
+    """A yes or no."""
+    return put(gr.Checkbox(value, label=label), about)
+
+
+def choice(label: str, choices: list[str], value: str, about: str) -> gr.Dropdown:
+    """One of some words."""
+    return put(gr.Dropdown(choices, value=value, label=label), about)
+
+
+def data(label: str, about: str, schema: dict[str, Any] = OBJECT) -> gr.JSON:
+    """A result that is JSON."""
+    return put(gr.JSON(label=label), about, schema)
+
+
+def picture(label: str, about: str) -> gr.Image:
+    """A result that is a picture."""
+    return put(gr.Image(type="filepath", label=label), about)
+
+
+def upload(component: Component, about: str) -> Any:  # noqa: ANN401
+    """A parameter that is a file. What a client sends for it is judged by `checks.path_of`:
+    gradio's own model of a file would fail without a sentence."""
+    schema = component.api_info()
+    component.api_info = lambda: schema
+    component.data_model = None
+    return put(component, about)

@@ -13,11 +13,13 @@ from typing import Any
 import gradio as gr
 
 from sdflow.manifest import WeightsError
+from sdflow.page.work import Abandoned
 
 OURS = (
     "This failed because of a fault on our side, which is now in the server's log. Try again, or"
     " try another photo."
 )
+ENDED = "This was ended before it was done. Start it again."
 
 
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +60,9 @@ def as_sentence(error: Exception) -> gr.Error:
     if isinstance(error, gr.Error):
         return error
     sentence = str(error)
-    if not isinstance(error, (ValueError, LookupError, WeightsError)) or isinstance(
+    if isinstance(error, Abandoned):
+        sentence = ENDED
+    elif not isinstance(error, (ValueError, LookupError, WeightsError)) or isinstance(
         error, (KeyError, IndexError)
     ):
         traceback.print_exception(error, file=sys.stderr)

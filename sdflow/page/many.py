@@ -7,8 +7,6 @@ is a step of the job: what is handed in as `on_step` is told after each, and Tru
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from sdflow.edit import parse_strengths
 from sdflow.marking import EDITED, GENERATED, source_of
 from sdflow.media import Render, compare_sheet, grid_sheet, sweep_sheet
 from sdflow.morph import morph
+from sdflow.page.checks import within
 from sdflow.page.pictures import FORMATS, FULL, FULL_QUALITY, PREVIEW
 from sdflow.page.work import Abandoned
 from sdflow.video import VIDEOS, save_video
@@ -246,19 +245,6 @@ def even(columns: int) -> list[float]:
     within(columns, *COLUMNS, "steps", whole=True)
     last = int(columns) - 1
     return [(2 * i - last) / last for i in range(last + 1)]
-
-
-def within(value: object, least: float, most: float, what: str, whole: bool = False) -> float:
-    """A number from least to most.
-
-    Raises:
-        ValueError: it is none (nor is a bool, nan, or None), or out of range.
-    """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most or (whole and value != math.floor(value)):
-        kind = "a whole number" if whole else "a number"
-        raise ValueError(f"Got {value!r:.20} {what}. Give {kind} from {least:g} to {most:g}.")
-    return value
 
 
 def check_format(suffix: str) -> None:

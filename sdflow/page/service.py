@@ -16,6 +16,7 @@ from PIL import Image
 
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute, shipped_attributes
+from sdflow.commands.opening import check_same_photo
 from sdflow.faces import Face, FaceStore, face_to_bytes, is_face_file, load_face
 from sdflow.images import BadImage, open_photo
 from sdflow.invert import REFINED, OnStep, Step
@@ -150,15 +151,24 @@ class Service:
             self._photo_of[opened] = kept or self.photos.keep(source)
         return self._keep(opened)
 
-    def open_file(self, face_file: str | Path) -> Opened:
-        """Opens a face file and nothing else.
+    def open_file(self, face_file: str | Path, photo: str | Path | None = None) -> Opened:
+        """Opens a face file and nothing else, and keeps the photo that it is from, if given.
 
         Raises:
             FaceFileError: it is none.
+            BadImage: the photo cannot be used.
+            ValueError: it is another photo.
         """
         face, editor = load_face(face_file), self.editor
+        if photo:
+            if face.alignment is None:
+                raise ValueError(NO_PLACE)
+            check_same_photo(face, open_original(photo))
         with self._models:
-            return self._keep(editor.open(face))
+            opened = editor.open(face)
+        if photo:
+            self._photo_of[opened] = self.photos.keep(photo)
+        return self._keep(opened)
 
     def again(self, token: str | None) -> Opened:
         """A kept face as it was opened.
