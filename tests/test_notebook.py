@@ -21,7 +21,7 @@ NOTEBOOK = Path(__file__).parents[1] / "examples/SDFlow_playground.ipynb"
 LARGEST = 350_000  # bytes
 CLOSE = 2.5  # mean difference in grey levels: another processor draws a little differently
 REFINED = ("inversion", "edit", "photo", "paste", "several", "transfer")  # and refines more so
-CLOSE_REFINED = 8.0  # without AMX 2 to 5; another face is 30 and more away
+CLOSE_REFINED = 8.0  # without AMX up to 4.4; another face is 34 and more away
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
