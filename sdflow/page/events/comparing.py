@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from html import unescape
@@ -13,7 +14,7 @@ from sdflow.page import tiles
 from sdflow.page.boards import attributes_board, fill, people_board, small, states_of
 from sdflow.page.endpoints import LONG
 from sdflow.page.errors import as_sentence, told
-from sdflow.page.events.returning import add_return, at
+from sdflow.page.events.returning import AT_ONCE, add_return, at
 from sdflow.page.events.variants import BOARDS
 from sdflow.page.layout import Parts
 from sdflow.page.many import MOST_PEOPLE
@@ -21,7 +22,7 @@ from sdflow.page.panels import QUICK, Comparing
 from sdflow.page.pictures import PREVIEW
 from sdflow.page.service import NO_FACE, Service
 from sdflow.page.tried import Gathered, Person
-from sdflow.page.updates import QUIETLY, Changes
+from sdflow.page.updates import PRIVATELY, QUIETLY, Changes
 from sdflow.page.visit import Visit
 from sdflow.page.work import Work
 
@@ -98,11 +99,13 @@ def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
                     service.forget([opened.token])
                     return
                 service.forget_photo(opened.token)  # nothing is pasted back
-                picture = small(service, opened.face.picture, opened.token)
+                face = opened.face
+                picture = await asyncio.to_thread(small, service, face.picture, opened.token)
                 person = Person(path.stem, opened.token, picture, has_photo=True, own=True)
                 gathered.people.append(person)
             except Exception as error:
-                gathered.failures.append((path.name, unescape(as_sentence(error).message)))
+                sentence = unescape(as_sentence(error, visit.language).message)
+                gathered.failures.append((path.name, sentence))
             finally:
                 work.abandon()
                 gathered.work = None
@@ -204,24 +207,29 @@ def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
         [session, panel.photos],
         [*gathering, panel.photos, panel.working],
         trigger_mode="multiple",
-        queue=False,
-        **QUIETLY,
+        **AT_ONCE,
     )
     asked.success(
-        open_photos, [session, panel.effort], [*gathering, panel.working], **LONG, **QUIETLY
+        open_photos,
+        [session, panel.effort],
+        [*gathering, panel.working],
+        show_progress_on=[panel.people],
+        **LONG,
+        **PRIVATELY,
     )
     panel.add.click(add, [session], gathering, **BOARDS, **QUIETLY)
-    panel.people.delete(remove, [session], [*gathering, *outcome], queue=False, **QUIETLY)
+    panel.people.delete(remove, [session], [*gathering, *outcome], **AT_ONCE)
     panel.clear.click(clear, [session], [*gathering, *outcome], queue=False, **QUIETLY)
     asked = panel.make.click(
         ask,
         [session, panel.kind, panel.strengths],
         outcome,
         trigger_mode="multiple",
-        queue=False,
-        **QUIETLY,
+        **AT_ONCE,
     )
-    asked.success(make, [session], outcome, **LONG, **QUIETLY)
+    asked.success(
+        make, [session], outcome, show_progress_on=[panel.board], **LONG, **PRIVATELY
+    )
     panel.stop.click(stop, [session], outcome, queue=False, **QUIETLY)
     add_return(parts, panel.board, lambda visit: states_of(visit.gathered.board))
     parts.looked.change(

@@ -10,7 +10,7 @@ from sdflow.page import tiles
 from sdflow.page.boards import small
 from sdflow.page.endpoints import LONG
 from sdflow.page.errors import told
-from sdflow.page.events.returning import add_return, at
+from sdflow.page.events.returning import AT_ONCE, add_return, at
 from sdflow.page.events.variants import BOARDS
 from sdflow.page.layout import Parts
 from sdflow.page.many import Progress, check_morph, morph_file
@@ -18,7 +18,7 @@ from sdflow.page.panels import GIF, Morphing
 from sdflow.page.pictures import PREVIEW
 from sdflow.page.service import NO_FACE, Service
 from sdflow.page.tried import MOST_EDITS, Job, Tried
-from sdflow.page.updates import QUIETLY, Changes
+from sdflow.page.updates import PRIVATELY, QUIETLY, Changes
 from sdflow.page.visit import Visit
 from sdflow.page.work import Abandoned, Work
 
@@ -136,17 +136,17 @@ def add_morphing(service: Service, parts: Parts, panel: Morphing) -> None:
         return tiles.progress(visit.say("morph.progress"), told_words, step.done, step.steps)
 
     panel.add.click(add, [session], [panel.path, panel.add, panel.clear], **BOARDS, **QUIETLY)
-    panel.path.delete(
-        remove, [session], [panel.path, panel.add, panel.clear], queue=False, **QUIETLY
-    )
+    panel.path.delete(remove, [session], [panel.path, panel.add, panel.clear], **AT_ONCE)
     panel.clear.click(
         clear, [session], [panel.path, panel.add, panel.clear], queue=False, **QUIETLY
     )
     add_return(parts, panel.path, lambda visit: visit.trials.stops)
     wishes = [session, panel.seconds, panel.back, panel.form, panel.size]
     outcome = [panel.working, panel.player, panel.file]
-    asked = panel.make.click(ask, wishes, [panel.working], queue=False, **QUIETLY)
-    asked.success(make, wishes, outcome, **LONG, **QUIETLY)
+    asked = panel.make.click(ask, wishes, [panel.working], **AT_ONCE)
+    asked.success(
+        make, wishes, outcome, show_progress_on=[panel.player], **LONG, **PRIVATELY
+    )
     panel.stop.click(stop, [session], [panel.working], queue=False, **QUIETLY)
     parts.looked.change(
         follow,

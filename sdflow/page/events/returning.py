@@ -15,6 +15,8 @@ from sdflow.page.visit import Visit
 
 Item = TypeVar("Item")
 
+# Outside of the queue nothing would be told of errors.
+AT_ONCE = {"concurrency_limit": None, **QUIETLY}
 GONE = "This picture is not there any more. Choose another."
 
 
@@ -34,9 +36,7 @@ def add_return(
         strengths = at(states(visit), event.index).strengths
         return {slider: strengths.get(name, 0) for name, slider in parts.sliders.items()}
 
-    pictures.select(
-        restore, [parts.session], [*parts.sliders.values()], queue=False, **QUIETLY
-    )
+    pictures.select(restore, [parts.session], [*parts.sliders.values()], **AT_ONCE)
 
 
 def at(items: Sequence[Item], index: object) -> Item:

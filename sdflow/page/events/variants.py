@@ -9,7 +9,7 @@ import gradio as gr
 from sdflow.page import tiles
 from sdflow.page.boards import fill, grid_board, states_of, sweep_board
 from sdflow.page.errors import told
-from sdflow.page.events.returning import add_return
+from sdflow.page.events.returning import AT_ONCE, add_return
 from sdflow.page.layout import Parts
 from sdflow.page.panels import Variants
 from sdflow.page.service import NO_FACE, Service
@@ -94,8 +94,7 @@ def add_variants(service: Service, parts: Parts, panel: Variants) -> None:
         [session, panel.kind, panel.across, panel.down, panel.columns, panel.size],
         outputs,
         trigger_mode="multiple",
-        queue=False,
-        **QUIETLY,
+        **AT_ONCE,
     )
     asked.success(make, [session], outputs, **BOARDS, **QUIETLY)
     panel.stop.click(stop, [session], outputs, queue=False, **QUIETLY)

@@ -169,7 +169,7 @@ GERMAN: dict[str, str] = {
     "compare.remove": "{name} entfernen",
     "compare.list": "Menschen zum Vergleichen",
     "compare.nobody": "Noch niemand: Fügen Sie Fotos oder die oben offenen Gesichter hinzu.",
-    "compare.random": "Zufälliges Gesicht",
+    "compare.random": "Zufallsgesicht",
     "compare.face": "Gesicht {number}",
     "compare.make": "Vergleichen",
     "compare.strengths": "Stärken",
@@ -186,7 +186,7 @@ GERMAN: dict[str, str] = {
     ),
     "compare.nothing_opened": (
         "Hier ist kein weiteres Gesicht geöffnet. Öffnen Sie ein Foto, oder nehmen Sie ein"
-        " zufälliges Gesicht."
+        " Zufallsgesicht."
     ),
     "compare.nobody_to": (
         "Es gibt niemanden zu vergleichen. Fügen Sie zuerst Fotos oder Gesichter hinzu."
