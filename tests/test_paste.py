@@ -68,7 +68,7 @@ def pasted_negative(name: str) -> tuple[Image.Image, Image.Image, Image.Image]:
     golden = CASES[name]
     photo = pattern(*golden["image_size_wh"])
     _, alignment = crop_face(photo, np.array(golden["landmarks"]), 256)
-    aligned = np.asarray(Image.open(GOLDENS / f"face_alignment_{name}.png").convert("RGB"))
+    aligned = np.asarray(Image.open(GOLDENS / f"face_alignment_{name}.webp").convert("RGB"))
     pasted = paste_square(photo, Image.fromarray(255 - aligned), alignment)
     return photo, pasted.image, pasted.mask
 
@@ -76,7 +76,7 @@ def pasted_negative(name: str) -> tuple[Image.Image, Image.Image, Image.Image]:
 @pytest.mark.parametrize("name", ["upright", "rotated_pad"])
 def test_the_plain_way_equals_the_reference(name: str) -> None:
     photo, pasted, mask = pasted_negative(name)
-    expected = Image.open(GOLDENS / f"face_alignment_{name}_pasted.png")
+    expected = Image.open(GOLDENS / f"face_alignment_{name}_pasted.webp")
     levels = apart(pasted, expected)
     assert levels.max() <= 4 and levels.mean() <= 0.1  # what its own versions differ by
     assert apart(expected, photo).mean() > 5  # there was something to do
