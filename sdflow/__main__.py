@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status, see `EPILOG`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     report = None
+    for stream in (sys.stdout, sys.stderr):  # names of files may be no text at all
+        stream.reconfigure(errors="backslashreplace")
     try:
         args = make_parser(training=arguments[:1] == ["train"]).parse_args(arguments)
         report = args.run(args)

@@ -282,11 +282,24 @@ def test_an_interrupt_is_quiet(
 
 
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in ([], *(verb.name.split() for verb in command_line.VERBS)):
+    steps = "bank labels probes encoder corrector semantics poles parsing ship".split()
+    words = [*(verb.name for verb in command_line.VERBS), *(f"train {name}" for name in steps)]
+    words += ["weights", "train"]
+    for verb in words:
         with pytest.raises(SystemExit) as caught:
-            make_parser().parse_args([*words, "--help"])
-        assert caught.value.code == 0
-        assert "usage: python -m sdflow" in capsys.readouterr().out
+            make_parser(training=verb.startswith("train")).parse_args([*verb.split(), "--help"])
+        told = capsys.readouterr().out
+        assert caught.value.code == 0 and f"usage: python -m sdflow {verb}" in told
+        assert f"python -m sdflow {verb}" in told.partition("examples:\n")[2]
+        assert "--json" in told or verb in command_line.GROUPS
+
+
+def test_help_tells_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    for line in ("0    all", "1    some photos failed", "2    nothing", "130  interrupted"):
+        assert line in told
 
 
 def test_examples_in_the_help_can_be_run() -> None:

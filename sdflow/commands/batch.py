@@ -83,10 +83,11 @@ def edit_folder(folder: Path, output: Path, settings: Settings, workers: int = 1
     jobs = [Job(file, output, names[file.name]) for file in files]
     made_with = digest_settings(settings)
     start = time.perf_counter()
-    bar = Bar("checking", len(jobs))
+    listed = [job for job in jobs if job.file.name in ledger.rows]
+    bar = Bar("checking", len(listed))
     kept = []
-    for job in jobs:
-        if is_done(job, settings, ledger.rows.get(job.file.name, []), made_with):
+    for job in listed:
+        if is_done(job, settings, ledger.rows[job.file.name], made_with):
             kept.append(job.file.name)
         bar.advance()
     ledger.keep(kept)  # before anything is written over
@@ -191,8 +192,7 @@ def name_outputs(files: Sequence[Path]) -> dict[str, str]:
 def is_done(job: Job, settings: Settings, rows: Sequence[Row], made_with: str) -> bool:
     """Whether a photo's rows are of the same photo and settings, and the pictures there."""
     return (
-        bool(rows)
-        and all(row["settings"] == made_with and not row["error"] for row in rows)
+        all(row["settings"] == made_with and not row["error"] for row in rows)
         and all(is_there(job, settings, row) for row in rows)
         and {row["photo"] for row in rows} == {digest(job.file.read_bytes())}
     )
@@ -269,13 +269,19 @@ def _batch(args: argparse.Namespace) -> Report:
 
 
 def _show(report: Report) -> str:
-    lines = [f"{report['faces']} faces of {report['photos']} photos are in {report['output']}."]
+    done, faces = report["edited_now"] + report["done_before"], counted(report["faces"], "face")
+    lines = [f"done: {done} of {counted(report['photos'], 'photo')}, {faces}: {report['output']}"]
     if report["done_before"]:
-        lines.append(f"{report['done_before']} photos were done before.")
+        lines.append(f"done before: {counted(report['done_before'], 'photo')}")
     if report["doubtful"]:
-        lines.append(f"{report['doubtful']} faces have warnings, see the list.")
+        lines.append(f"with warnings, see the list: {counted(report['doubtful'], 'face')}")
     lines += [f"list: {report['list']}", *(f"sheet: {path}" for path in report["sheets"])]
     return "\n".join([*lines, f"time: {duration(report['seconds'])}"])
+
+
+def counted(number: int, what: str) -> str:
+    """Such as 1 face, 2 faces."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 VERBS = (

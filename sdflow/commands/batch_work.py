@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from sdflow.commands.opening import Opened
+    from sdflow.faces import Face
+    from sdflow.originals import Original
     from sdflow.pipeline import Edited, Editor
 
 SHEETS, PAIRS = "sheets", "faces"  # folders: of the sheets, and in it of what they are made of
 CELL = 192  # pixels of a picture on the sheet
-ROWS, BLOCKS = 10, 4  # faces below each other, and side by side, on one sheet
+FACES = 40  # on one sheet
+SHAPE = 2.5  # how much wider than high a face, before and after with its label, is
 
 
 @dataclass(frozen=True)
@@ -148,18 +152,20 @@ def edit_photo(editor: Editor, job: Job, settings: Settings) -> list[Row]:
     if settings.paste:
         outputs = [f"{name_result(job, settings)}.{format}"] * len(opened)
         pairs = [(each.face, edited) for each, edited in zip(opened, edits, strict=True)]
-        pasted = editor.paste(source.original, *pairs, plain=settings.plain)
-        source.original.save(pasted.image, job.folder / outputs[0], settings.keep_metadata)
+        pasted = editor.paste(source.original, *pairs, plain=settings.plain).image
+        source.original.save(pasted, job.folder / outputs[0], settings.keep_metadata)
+        shown = [cut_out(pasted, source.original, each.face) for each in opened]
     else:
         one = faces is not None and len(faces) == 1
         numbers = ["" if one else str(each.number) for each in opened]
         outputs = [f"{name_result(job, settings, number)}.{format}" for number in numbers]
-        for each, edited, output in zip(opened, edits, outputs, strict=True):
-            images.save(edited.image, job.folder / output, source=source_of(each.face))
+        shown = [edited.image for edited in edits]
+        for each, picture, output in zip(opened, shown, outputs, strict=True):
+            images.save(picture, job.folder / output, source=source_of(each.face))
     rows = [row_of(*each) for each in zip(opened, edits, outputs, strict=True)]
-    for row, each, edited in zip(rows, opened, edits, strict=True):
-        before_after = side_by_side(each, edited)
-        images.save(before_after, pair(job.folder, row), 90, source_of(each.face))
+    for row, each, picture in zip(rows, opened, shown, strict=True):
+        both = side_by_side(each.face.picture, picture)
+        images.save(both, pair(job.folder, row), 90, source_of(each.face))
     return rows
 
 
@@ -196,31 +202,40 @@ def pair(folder: Path, row: Row) -> Path:
     return folder / SHEETS / PAIRS / f"{Path(row['output']).stem}{number}.jpg"
 
 
-def side_by_side(opened: Opened, edited: Edited) -> Image.Image:
-    """The face before and after; before is empty for a random one."""
+def cut_out(photo: Image.Image, original: Original, face: Face) -> Image.Image:
+    """A face of the photo in which it was pasted."""
+    from sdflow.align import crop_square
+
+    quad = original.scaled(face.alignment).quad
+    return original.to_standard_colours(crop_square(photo, quad, CELL)[0])
+
+
+def side_by_side(before: Image.Image | None, after: Image.Image) -> Image.Image:
+    """Two pictures of a face; a random one has none from before."""
     from PIL import Image
 
     both = Image.new("RGB", (2 * CELL, CELL), "white")
-    for place, picture in enumerate((opened.face.picture, edited.image)):
+    for place, picture in enumerate((before, after)):
         if picture is not None:
             small = picture.resize((CELL, CELL), Image.Resampling.LANCZOS)
             both.paste(small, (place * CELL, 0))
     return both
 
 
-def save_sheets(folder: Path, rows: Sequence[Row]) -> list[Path]:
+def save_sheets(folder: Path, listed: Sequence[Row]) -> list[Path]:
     """Write the contact sheets of all faces that were edited; those of a run before go."""
     from PIL import Image
 
     from sdflow import images, marking
 
-    done = [row for row in rows if not row.get("error")]
+    done = [row for row in listed if not row["error"]]
     for path in (folder / SHEETS).glob("sheet-*.jpg"):
         path.unlink()
     paths = []
-    for first in range(0, len(done), ROWS * BLOCKS):
-        page = done[first : first + ROWS * BLOCKS]
-        blocks = [block(folder, page[i : i + ROWS]) for i in range(0, len(page), ROWS)]
+    for first in range(0, len(done), FACES):
+        page = done[first : first + FACES]
+        rows = math.ceil(math.sqrt(SHAPE * len(page)))  # about a square
+        blocks = [block(folder, page[i : i + rows]) for i in range(0, len(page), rows)]
         size = sum(image.width for image in blocks), blocks[0].height
         sheet = Image.new("RGB", size, "white")
         left = 0

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 Row = dict[str, str]
-FIRST = ("file", "face", "output", "confidence", "warnings", "seconds", "error")
-LAST = ("photo", "settings")  # digests, by which a later run knows what it need not do again
+FIRST = ("file", "face", "output", "confidence", "warnings", "seconds")
+LAST = ("error", "photo", "settings")  # the two are digests: what need not be done again
 
 
 class Ledger:
@@ -34,8 +34,8 @@ class Ledger:
             self._read()
 
     def put(self, file: str, rows: list[Row]) -> None:
-        """Replace the rows of a photo and write them."""
-        self.rows[file] = rows
+        """Replace the rows of a photo, in which values may be missing, and write them."""
+        self.rows[file] = [self._complete(row) for row in rows]
         self.write()
 
     def keep(self, files: Sequence[str]) -> None:
@@ -46,13 +46,16 @@ class Ledger:
     def write(self) -> None:
         """Write all rows beside the file, then put that in its place."""
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore")
+        writer = csv.DictWriter(text, self.columns)
         writer.writeheader()
         for file in sorted(self.rows):
             writer.writerows(self.rows[file])
         beside = self.path.with_suffix(".csv.part")
         beside.write_text(text.getvalue(), "utf-8", "surrogateescape", newline="")
         os.replace(beside, self.path)
+
+    def _complete(self, row: Row) -> Row:
+        return {name: row.get(name) or "" for name in self.columns}
 
     def _read(self) -> None:
         text = self.path.read_text("utf-8", "surrogateescape")
@@ -61,7 +64,7 @@ class Ledger:
             if not {*FIRST, *LAST} <= {*(reader.fieldnames or ())}:
                 raise ValueError
             for row in reader:
-                complete = {name: row.get(name) or "" for name in self.columns}
+                complete = self._complete(row)
                 self.rows.setdefault(complete["file"], []).append(complete)
         except (csv.Error, ValueError):
             raise ValueError(

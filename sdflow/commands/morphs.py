@@ -55,7 +55,7 @@ def morph_photo(
     back: bool = False,
     face: int = 0,
     likeness: Likeness = QUICK_LIKENESS,
-    detail: bool | None = None,
+    detail: bool = False,
 ) -> Report:
     """Save a video of a face on its way from the original through edits.
 
@@ -69,7 +69,7 @@ def morph_photo(
         back: return the same way.
         face: which of the photo's faces, 0 the largest.
         likeness: work on it.
-        detail: carry the photo's detail over; None is as the recipe has it.
+        detail: carry the photo's detail over, which takes longer than all the rest.
 
     Raises:
         ValueError, OSError, WeightsError: as for `faces.edit_photo`.
@@ -83,7 +83,6 @@ def morph_photo(
     check_apart((output,), source.photo())
     if source.recipe is not None:
         edits = edits or [source.recipe.strengths]
-        detail = source.recipe.detail if detail is None else detail
     if not edits:
         raise ValueError("Say what the face is to become, as in --to smiling=1.")
     wanted = round(seconds * fps) if 0 < seconds * fps < 1e6 else 0
@@ -101,13 +100,13 @@ def morph_photo(
     start = time.perf_counter()
     frames = wanted // 2 + 1 if back else wanted
     bar = Bar("morph", frames)
-    render = bar.counting(renderer(editor, opened.face, size, bool(detail)))
+    render = bar.counting(renderer(editor, opened.face, size, detail))
     written = video.save_video(
         pictures(render, [{}, *edits], frames, back), output, fps, source_of(opened.face)
     )
     add_seconds(report["seconds_per_step"], {"morph": time.perf_counter() - start})
     report |= {"stops": edits, "pictures": 2 * frames - 1 if back else frames, "fps": fps}
-    report |= {"back": back, "detail": bool(detail), "before": editor.read(opened.face)}
+    report |= {"back": back, "detail": detail, "before": editor.read(opened.face)}
     add_output(report, output, (size, size), written, time.perf_counter())
     return report
 
@@ -154,7 +153,7 @@ def _morph(args: argparse.Namespace) -> Report:
     likeness = Likeness(args.refine, args.tune)
     return morph_photo(
         args.photo, args.to, args.output, args.seconds, args.fps, args.size or 512, args.back,
-        args.face, likeness, args.detail,
+        args.face, likeness, bool(args.detail),
     )  # fmt: skip
 
 

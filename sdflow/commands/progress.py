@@ -24,7 +24,7 @@ class Bar:
 
     Args:
         what: is done, such as "morph".
-        total: how many steps there will be.
+        total: how many steps there will be; without any there is nothing to show.
     """
 
     def __init__(self, what: str, total: int) -> None:
@@ -41,9 +41,9 @@ class Bar:
         """So many steps are done; the last one ends the line."""
         global _open_line
         self.done = done
-        if not sys.stderr.isatty():
+        if not (self.total and sys.stderr.isatty()):
             return
-        filled = WIDTH * done // max(self.total, 1)
+        filled = WIDTH * done // self.total
         words = [f"{self._what} [{'#' * filled}{'.' * (WIDTH - filled)}] {done} of {self.total}"]
         words += [note] if note else []
         if 0 < done < self.total:
@@ -115,7 +115,7 @@ class Steps:
 
     Args:
         what: is done.
-        total: how many steps; 0 shows nothing.
+        total: how many steps.
         interruption: may ask for the end.
         shown: False keeps the terminal clear.
 
@@ -131,14 +131,13 @@ class Steps:
         self.ended = False
         self._what = what
         self._interruption = interruption
-        self._bar = Bar(what, total) if shown and total else None
+        self._bar = Bar(what, total if shown else 0)
 
     def __call__(self, step: Step) -> bool:
         asked = self._interruption.asked  # looked at once: it may come while we write
         self.distance = step.distance
         self.ended = asked and step.done < step.steps
-        if self._bar is not None:
-            self._bar.show(step.done, f"distance {step.distance:.3f}")
+        self._bar.show(step.done, f"distance {step.distance:.3f}")
         if self.ended:
             end_line()
             print(f"Stopped {self._what} after step {step.done} of {step.steps}, going on with "

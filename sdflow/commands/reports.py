@@ -194,10 +194,19 @@ def show_table(rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
 def _settings(row: Report) -> list[str]:
     """A line a name; what is not there or not so is left out."""
     return [
-        f"{name}: {value}"
+        f"{name}: {in_words(value)}"
         for name, value in row.items()
         if name not in UNTOLD and value is not None and value is not False
     ]
+
+
+def in_words(value: object) -> str:
+    """A value of a report; an edit is such as "smiling +1, young -0.5"."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {strength:+g}" for name, strength in value.items()) or "nothing"
+    if isinstance(value, list):
+        return ("; " if value and isinstance(value[0], dict) else ", ").join(map(in_words, value))
+    return str(value)
 
 
 def _values(row: Report, strengths: Report) -> list[str]:

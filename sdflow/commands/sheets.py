@@ -33,6 +33,7 @@ from sdflow.commands.options import (
 from sdflow.commands.progress import Bar
 from sdflow.commands.reports import (
     add_seconds,
+    in_words,
     opened_report,
     person_report,
     save_picture,
@@ -174,12 +175,13 @@ def compare_photos(
 
 def heading(edit: Mapping[str, float]) -> str:
     """An edit in the words that fit over a picture."""
-    text = ", ".join(f"{name} {strength:+g}" for name, strength in edit.items()) or "inversion"
+    text = in_words(edit)
     return text if len(text) <= LONGEST_HEADING else f"{text[: LONGEST_HEADING - 3]}..."
 
 
 def label(name: str) -> str:
-    """A file's name beside its row: lines that are not too long."""
+    """A file's name beside its row: lines that are not too long, of what can be drawn."""
+    name = name.encode("utf-8", "replace").decode()
     return "\n".join(textwrap.wrap(name, LONGEST_LABEL)[:3])
 
 
@@ -239,8 +241,8 @@ def _compare(args: argparse.Namespace) -> Report:
 
 
 def _show_compared(report: Report) -> str:
-    edits = [heading(edit) for edit in report["edits"]] or report["attributes"]
-    lines = [f"edits: {'; '.join(edits)}", f"output: {report['output']}"]
+    columns = "edits" if report["edits"] else "attributes"
+    lines = [f"{name}: {in_words(report[name])}" for name in (columns, "output")]
     return "\n".join([*show_people(report["people"]), *lines])
 
 

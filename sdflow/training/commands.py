@@ -195,7 +195,11 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
     def add(name: str, run: Callable[[argparse.Namespace], Report], text: str,
             numbers: dict[str, tuple[int, str]]) -> argparse.ArgumentParser:  # fmt: skip
-        parser = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        raw = argparse.RawDescriptionHelpFormatter
+        lines = [line for line in __doc__.splitlines() if f" train {name} " in f"{line} "]
+        parser = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.",
+                                  epilog="\n".join(["examples:", *dict.fromkeys(lines)]),
+                                  formatter_class=raw)  # fmt: skip
         parser.add_argument("--folder", type=Path, default=weights.cache_dir() / "training",
                             help="for bank and checkpoints; default: %(default)s")  # fmt: skip
         for option, (default, meaning) in {"seed": (0, "of every draw"), **numbers}.items():

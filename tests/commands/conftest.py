@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 
 from sdflow import pipeline, tuning
 from sdflow.__main__ import main
+from sdflow.commands import batch, morphs, progress, sheets
 from sdflow.faces import save_face
 from sdflow.pipeline import Editor
 
@@ -76,6 +77,21 @@ def random_file(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("faces") / "random.safetensors"
     save_face(editor.random(1), path)
     return path
+
+
+@pytest.fixture
+def bars(monkeypatch: pytest.MonkeyPatch) -> list[progress.Bar]:
+    """The bars that verbs show, in order."""
+    made = []
+
+    class Noted(progress.Bar):
+        def __init__(self, what: str, total: int) -> None:
+            super().__init__(what, total)
+            made.append(self)
+
+    for table in (batch, morphs, sheets):
+        monkeypatch.setattr(table, "Bar", Noted)
+    return made
 
 
 @pytest.fixture
