@@ -28,38 +28,53 @@ from starlette.routing import Route  # noqa: E402
 
 from sdflow.page import readout  # noqa: E402
 from sdflow.page.endpoints import add_endpoints  # noqa: E402
+from sdflow.page.events.comparing import add_comparing  # noqa: E402
+from sdflow.page.events.controls import add_controls  # noqa: E402
 from sdflow.page.events.editing import add_editing  # noqa: E402
 from sdflow.page.events.likeness import add_likeness  # noqa: E402
+from sdflow.page.events.morphing import add_morphing  # noqa: E402
 from sdflow.page.events.opening import add_opening  # noqa: E402
+from sdflow.page.events.variants import add_variants  # noqa: E402
 from sdflow.page.guard import fetch_nothing, misspelt  # noqa: E402
 from sdflow.page.layout import Parts, make_controls, make_source, make_view  # noqa: E402
+from sdflow.page.panels import STYLE as PANELS_STYLE  # noqa: E402
+from sdflow.page.panels import make_panels  # noqa: E402
 from sdflow.page.service import Service  # noqa: E402
-from sdflow.page.texts import I18N, language_of  # noqa: E402
-from sdflow.page.theme import STYLE, make_theme  # noqa: E402
+from sdflow.page.texts import I18N, language_of, text  # noqa: E402
+from sdflow.page.theme import SCRIPT, STYLE, make_theme  # noqa: E402
 from sdflow.page.tools import Tools  # noqa: E402
 from sdflow.page.updates import QUIETLY, Updates  # noqa: E402
 from sdflow.page.visit import Visit  # noqa: E402
+from sdflow.presets import shipped_presets  # noqa: E402
 
-EXAMPLES = sorted((Path(__file__).resolve().parent / "examples").glob("*.jpg"))
+FOLDER = Path(__file__).resolve().parent / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.jpg"))
+CREDITS = (FOLDER / "CREDITS.md").read_text(encoding="utf-8")
 
 
 def make_page(service: Service) -> gr.Blocks:
     """The page and its endpoints, on top of a service that may still be loading."""
     # Deletes uploads after two hours; looks every hour.
     with gr.Blocks(title="SDFlow: edit faces in photos", delete_cache=(3600, 7200)) as page:
-        gr.HTML(readout.HEADER, elem_id="header")
-        banner = gr.HTML(readout.LOADING, elem_id="banner", visible=service.status != "ready")
-        session, previewed = gr.State(Visit()), gr.State(0)
+        gr.HTML(text("header"), elem_id="header")
+        banner = gr.HTML(text("loading"), elem_id="banner", visible=service.status != "ready")
+        session, previewed, looked = gr.State(Visit()), gr.State(0), gr.State(0)
         with gr.Row(elem_id="workbench"):
-            source, view = make_source(EXAMPLES), make_view()
-            sliders, reset = make_controls(service.attributes)
-        parts = Parts(session, previewed, source, view, sliders, reset)
-        with gr.Accordion("Consent, licences, limits, privacy", open=False):
-            gr.HTML(readout.NOTES, elem_id="notes")
+            source, view = make_source(EXAMPLES, readout.credits(CREDITS)), make_view()
+            presets = shipped_presets([row.name for row in service.attributes])
+            controls = make_controls(service.attributes, presets)
+        parts = Parts(session, previewed, looked, source, view, controls)
+        panels = make_panels(service.attributes)
+        with gr.Accordion(text("notes.title"), open=False):
+            gr.HTML(text("notes"), elem_id="notes")
         updates = Updates(service, parts)
-        add_opening(service, parts, updates, EXAMPLES)
+        add_opening(service, parts, updates, EXAMPLES, PRIVATE)
         add_editing(service, parts, updates)
+        add_controls(service, parts, updates)
         add_likeness(service, parts, updates)
+        add_variants(service, parts, panels.variants)
+        add_morphing(service, parts, panels.morphing)
+        add_comparing(service, parts, panels.comparing)
 
         def greet(visit: Visit, request: gr.Request) -> None:
             visit.language = language_of(request.headers)
@@ -68,7 +83,7 @@ def make_page(service: Service) -> gr.Blocks:
             while service.status == "loading":
                 await asyncio.sleep(0.3)
             ready = service.status == "ready"
-            yield gr.update(value=readout.FAILED, visible=not ready)
+            yield gr.update(value=text("failed"), visible=not ready)
 
         page.load(greet, [session], queue=False, **QUIETLY)
         page.load(wait_for_models, outputs=[banner], concurrency_limit=None, **QUIETLY)
@@ -90,7 +105,8 @@ def launch(page: gr.Blocks, service: Service, **options: Any) -> tuple[Any, str,
         mcp_server=True,
         theme=make_theme(),
         i18n=I18N,
-        css_paths=STYLE,
+        css_paths=[STYLE, PANELS_STYLE],
+        js=SCRIPT.read_text(encoding="utf-8"),
         footer_links=["api"],
         show_error=False,
         ssr_mode=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import wraps
 from html import escape
 from typing import Any
@@ -13,6 +13,9 @@ from typing import Any
 import gradio as gr
 
 from sdflow.manifest import WeightsError
+from sdflow.page.texts import DEFAULT
+from sdflow.page.texts.sentences import translated
+from sdflow.page.visit import Visit
 from sdflow.page.work import Abandoned
 
 OURS = (
@@ -23,7 +26,10 @@ ENDED = "This was ended before it was done. Start it again."
 
 
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler whose errors reach the visitor as one sentence and never as a traceback."""
+    """A handler whose errors reach the visitor as one sentence and never as a traceback.
+
+    The sentence is in the visitor's language if one of the arguments is the `Visit`.
+    """
     if inspect.isasyncgenfunction(function):
 
         @wraps(function)
@@ -32,7 +38,7 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
                 async for value in function(*args, **kwargs):
                     yield value
             except Exception as error:
-                raise as_sentence(error) from None
+                raise as_sentence(error, language_in(args)) from None
 
     elif inspect.iscoroutinefunction(function):
 
@@ -41,7 +47,7 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return await function(*args, **kwargs)
             except Exception as error:
-                raise as_sentence(error) from None
+                raise as_sentence(error, language_in(args)) from None
 
     else:
 
@@ -50,12 +56,17 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
-                raise as_sentence(error) from None
+                raise as_sentence(error, language_in(args)) from None
 
     return handler
 
 
-def as_sentence(error: Exception) -> gr.Error:
+def language_in(args: Iterable[object]) -> str:
+    """That of the visit among a handler's arguments; clients of the API read English."""
+    return next((visit.language for visit in args if isinstance(visit, Visit)), DEFAULT)
+
+
+def as_sentence(error: Exception, language: str = DEFAULT) -> gr.Error:
     """What a visitor is told: an error of ours says it itself, of others the log knows more."""
     if isinstance(error, gr.Error):
         return error
@@ -67,5 +78,5 @@ def as_sentence(error: Exception) -> gr.Error:
     ):
         traceback.print_exception(error, file=sys.stderr)
         sentence = OURS
-    sentence = escape(sentence, quote=False)  # the page shows it as HTML
+    sentence = escape(translated(language, sentence), quote=False)  # the page shows it as HTML
     return gr.Error(sentence, print_exception=False)

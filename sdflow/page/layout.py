@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -12,8 +11,11 @@ import gradio as gr
 from sdflow.attributes import Attribute
 from sdflow.page import readout
 from sdflow.page.photo import Photo
+from sdflow.page.pictures import FORMATS
+from sdflow.page.texts import text, text_of
+from sdflow.page.visit import COMPARE, CUT_OUT, FACE, IN_PHOTO
+from sdflow.presets import Preset
 
-FACE, IN_PHOTO = "Face", "In the photo"
 BUTTON = {"size": "md", "min_width": 120}
 
 
@@ -24,15 +26,17 @@ class Source:
     Attributes:
         photo: to upload.
         faces: of the photo, to choose from.
-        random_face, face_file: other ways to a face.
+        random_face, file: other ways to a face, the second for face files and recipes.
         examples: photos to try.
+        delete: removes everything of the visit.
     """
 
     photo: Photo
     faces: gr.Gallery
     random_face: gr.Button
-    face_file: gr.UploadButton
+    file: gr.UploadButton
     examples: gr.Gallery
+    delete: gr.Button
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,33 +44,59 @@ class View:
     """What is seen of a face, the middle column.
 
     Attributes:
-        where: the face alone, or in its photo.
+        where: how the edit is shown, see `sdflow.page.visit.Visit.where`.
         empty: shown instead of a picture.
         picture: before and after.
+        alone: the edited face or its cut-out, in place of both.
         inset: the face alone, small, while the photo waits for it.
         caption: below the picture.
+        undo, redo, reset: of the sliders.
         likeness, notice: how sure it is, and what speaks against the photo.
         refine, tune, stop: work on the likeness.
         working: how far that is.
-        picture_file, mask_file, face_file: downloads.
+        format: of the picture to take along.
+        picture_file, mask_file, face_file, recipe_file: downloads.
         table: attributes, before and after.
     """
 
     where: gr.Radio
     empty: gr.HTML
     picture: gr.ImageSlider
+    alone: gr.Image
     inset: gr.Image
     caption: gr.HTML
+    undo: gr.Button
+    redo: gr.Button
+    reset: gr.Button
     likeness: gr.HTML
     notice: gr.HTML
     refine: gr.Button
     tune: gr.Button
     stop: gr.Button
     working: gr.HTML
+    format: gr.Radio
     picture_file: gr.DownloadButton
     mask_file: gr.DownloadButton
     face_file: gr.DownloadButton
+    recipe_file: gr.DownloadButton
     table: gr.HTML
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """What moves the face, the right column.
+
+    Attributes:
+        sliders: of the attributes, by name.
+        presets: a button for each.
+        settings: the sliders as JSON.
+        apply: puts them where the JSON says.
+    """
+
+    sliders: dict[str, gr.Slider]
+    presets: dict[Preset, gr.Button]
+    settings: gr.Textbox
+    apply: gr.Button
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,59 +106,64 @@ class Parts:
     Attributes:
         session: what a visit keeps, see `sdflow.page.visit.Visit`.
         previewed: the request of the last preview, which the full size follows.
-        source, view: the left and the middle column.
-        sliders: of the attributes, by name.
-        reset: puts all sliders to 0.
+        looked: changes with every face that is opened and every result in full size, and when
+            everything is deleted.
+        source, view, controls: the three columns.
     """
 
     session: gr.State
     previewed: gr.State
+    looked: gr.State
     source: Source
     view: View
-    sliders: dict[str, gr.Slider]
-    reset: gr.Button
+    controls: Controls
+
+    @property
+    def sliders(self) -> dict[str, gr.Slider]:
+        """Those of the controls."""
+        return self.controls.sliders
 
 
-def make_source(examples: Iterable[Path]) -> Source:
-    """The left column."""
+def make_source(examples: Iterable[Path], credits: str) -> Source:
+    """The left column; `credits` is HTML that says whose the examples are."""
     with gr.Column(elem_id="source"):
         photo = Photo(
-            label="Photo",
+            label=text("photo"),
             sources=["upload", "webcam", "clipboard"],
             height=220,
             elem_id="photo",
             buttons=[],
         )
         with gr.Column(elem_id="several"):  # style.css hides it while it is empty
-            gr.HTML("<h2>Faces in the photo</h2>")
-            faces = _gallery("Faces in the photo", "faces")
+            gr.HTML(f"<h2>{text('faces')}</h2>")
+            faces = _gallery("faces", 4)
         with gr.Row():
             random_face = gr.Button(
-                "Random face", variant="primary", size="md", min_width=100, elem_id="random"
+                text("random"), variant="primary", size="md", min_width=100, elem_id="random"
             )
-            face_file = gr.UploadButton(
-                "Open face file", file_types=[".safetensors"], size="md", min_width=100
+            file = gr.UploadButton(
+                text("open"),
+                file_types=[".safetensors", ".json"],
+                size="md",
+                min_width=100,
+                elem_id="open",
             )
-        gr.HTML("<h2>Examples</h2>")
-        chosen = _gallery("Examples", "examples", [str(file) for file in examples])
-    return Source(photo, faces, random_face, face_file, chosen)
+        gr.HTML(f"<h2>{text('examples')}</h2>")
+        chosen = _gallery("examples", 5, [str(file) for file in examples])
+        gr.HTML(credits, elem_id="credits")
+        with gr.Column(elem_id="deletion"):
+            delete = gr.Button(text("delete"), size="sm", elem_id="delete")
+            gr.HTML(f"<p>{text('delete.note')}</p>")
+    return Source(photo, faces, random_face, file, chosen, delete)
 
 
 def make_view() -> View:
     """The middle column."""
     with gr.Column(elem_id="view"):
         with gr.Column(elem_id="result"):
-            where = gr.Radio(
-                [FACE, IN_PHOTO],
-                value=FACE,
-                show_label=False,
-                label="What is shown",
-                container=False,
-                interactive=False,
-                elem_id="where",
-            )
+            where = _choice("where", [COMPARE, FACE, IN_PHOTO, CUT_OUT])
             with gr.Column(elem_id="stage"):
-                empty = gr.HTML(readout.EMPTY, elem_id="empty")
+                empty = gr.HTML(readout.empty(), elem_id="empty")
                 picture = gr.ImageSlider(
                     type="filepath",
                     show_label=False,
@@ -137,73 +172,136 @@ def make_view() -> View:
                     buttons=["fullscreen"],
                     elem_id="picture",
                 )
-                inset = gr.Image(
-                    type="filepath",
-                    label="Preview of the face",
-                    show_label=False,
-                    interactive=False,
-                    container=False,
-                    buttons=[],
-                    elem_id="inset",
+                alone, inset = _picture("alone"), _picture("inset")
+            caption = gr.HTML(readout.caption(), elem_id="caption")
+            with gr.Row(elem_id="tools"):
+                undo, redo, reset = (
+                    gr.Button(
+                        text(name), interactive=False, size="sm", min_width=80, elem_id=name
+                    )
+                    for name in ("undo", "redo", "reset")
                 )
-            caption = gr.HTML(readout.caption(""), elem_id="caption")
         with gr.Column(elem_id="likeness"):
             notice = gr.HTML(elem_id="notice")
             with gr.Row(elem_id="improve"):
                 figure = gr.HTML(elem_id="figure")
-                refine = gr.Button(
-                    "Refine likeness", interactive=False, elem_id="refine", **BUTTON
+                refine, tune = (
+                    gr.Button(text(name), interactive=False, elem_id=name, **BUTTON)
+                    for name in ("refine", "tune")
                 )
-                tune = gr.Button("Tune to this face", interactive=False, elem_id="tune", **BUTTON)
                 working = gr.HTML(elem_id="working")
-                stop = gr.Button("Stop", size="md", min_width=80, elem_id="stop")
-            gr.HTML(f"<p>{escape(readout.HINT)}</p>", elem_id="hint")
+                stop = gr.Button(text("stop"), size="md", min_width=80, elem_id="stop")
+            gr.HTML(f"<p>{text('likeness.hint')}</p>", elem_id="hint")
         with gr.Column(elem_id="details"):
             with gr.Row(elem_id="downloads"):
+                form = _choice("format", FORMATS)
                 picture_file = gr.DownloadButton(
-                    "Download PNG", interactive=False, elem_id="png", **BUTTON
+                    text("take"),
+                    interactive=False,
+                    variant="primary",
+                    elem_id="download",
+                    **BUTTON,
                 )
-                mask_file = gr.DownloadButton("Mask", visible=False, elem_id="mask", **BUTTON)
-                face_file = gr.DownloadButton(
-                    "Face file", interactive=False, elem_id="face-file", **BUTTON
+            with gr.Row(elem_id="files"):
+                face_file, recipe_file, mask_file = (
+                    gr.DownloadButton(
+                        text(name),
+                        interactive=False,
+                        size="sm",
+                        min_width=90,
+                        visible=name != "mask",
+                        elem_id=name,
+                    )
+                    for name in ("face_file", "recipe", "mask")
                 )
             table = gr.HTML(elem_id="readout")
     return View(
-        where, empty, picture, inset, caption, figure, notice, refine, tune, stop, working,
-        picture_file, mask_file, face_file, table,
+        where, empty, picture, alone, inset, caption, undo, redo, reset, figure, notice, refine,
+        tune, stop, working, form, picture_file, mask_file, face_file, recipe_file, table,
     )  # fmt: skip
 
 
-def make_controls(attributes: Iterable[Attribute]) -> tuple[dict[str, gr.Slider], gr.Button]:
-    """The right column: a slider for each attribute, by name, and the button that resets all."""
+def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) -> Controls:
+    """The right column."""
     sliders: dict[str, gr.Slider] = {}
     with gr.Column(elem_id="controls"):
-        reset = gr.Button("Reset all", size="sm", elem_id="reset")
+        gr.HTML(f"<h2>{text('presets')}</h2>")
+        with gr.Row(elem_id="presets"):
+            buttons = {
+                preset: gr.Button(
+                    text(f"preset.{preset.name}"), interactive=False, size="sm", min_width=0
+                )
+                for preset in presets
+            }
         for group, members in readout.grouped(attributes):
-            gr.HTML(f"<h2>{escape(group)}</h2>")
-            for attribute in members:
-                with gr.Group(elem_classes="attribute"):
+            gr.HTML(f"<h2>{text(f'group.{group}')}</h2>")
+            with gr.Group(elem_classes="attributes"):
+                for attribute in members:
                     sliders[attribute.name] = gr.Slider(
                         -1,
                         1,
                         value=0,
                         step=0.05,
-                        label=attribute.label,
+                        label=text_of(attribute),
                         interactive=False,
                         elem_id=f"slider-{attribute.name}",
                     )
-                    gr.HTML(readout.poles(attribute))
-    return sliders, reset
+                    gr.HTML(text_of(attribute, "poles"))
+        for name in ("to_zero", "divider"):  # page.js refers to them
+            gr.HTML(f"<span id='{name.replace('_', '-')}' hidden>{text(name)}</span>")
+        with gr.Accordion(text("settings"), open=False, elem_id="settings"):
+            settings = gr.Textbox(
+                "{}",
+                label=text("settings.label"),
+                lines=3,
+                max_lines=8,
+                max_length=4000,
+                buttons=["copy"],
+                elem_id="settings-text",
+            )
+            apply = gr.Button(
+                text("settings.apply"), interactive=False, size="sm", elem_id="apply"
+            )
+    return Controls(sliders, buttons, settings, apply)
 
 
-def _gallery(label: str, name: str, files: list[str] | None = None) -> gr.Gallery:
+def _choice(name: str, values: Iterable[str]) -> gr.Radio:
+    """One control of several parts, of which one is chosen."""
+    words = {".png": "PNG", ".webp": "WebP", ".jpg": "JPEG"}
+    choices = [(words.get(value) or text(f"{name}.{value}"), value) for value in values]
+    return gr.Radio(
+        choices,
+        value=choices[0][1],
+        show_label=False,
+        label=text(name),
+        container=False,
+        interactive=False,
+        elem_id=name,
+        elem_classes="parts",
+    )
+
+
+def _picture(name: str) -> gr.Image:
+    """A picture to look at."""
+    return gr.Image(
+        type="filepath",
+        label=text(name),
+        show_label=False,
+        interactive=False,
+        container=False,
+        buttons=[],
+        elem_id=name,
+    )
+
+
+def _gallery(name: str, columns: int, files: list[str] | None = None) -> gr.Gallery:
     """A row of small pictures to choose from."""
     return gr.Gallery(
         files,
-        label=label,
+        label=text(name),
         show_label=False,
         elem_id=name,
-        columns=4,
+        columns=columns,
         height="auto",
         object_fit="cover",
         allow_preview=False,

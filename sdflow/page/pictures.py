@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from sdflow import images
-from sdflow.faces import Face
+from sdflow.faces import Face, UnknownFace
 from sdflow.invert import Step
 from sdflow.marking import source_of
 from sdflow.page.files import Files
@@ -34,9 +37,12 @@ class Pictures:
 
     def pair(self, token: str, edited: Edited) -> tuple[Path, Path]:
         """JPEGs to compare: the photo's crop, or a random face as it came, and its edit."""
-        preview = edited.image.width == PREVIEW
-        quality = PREVIEW_QUALITY if preview else FULL_QUALITY
-        return self.before(token, edited), self.shown(edited.image, token, quality)
+        return self.before(token, edited), self.after(edited.image, token)
+
+    def after(self, image: Image.Image, token: str) -> Path:
+        """An edited face to look at, a preview or in full size."""
+        preview = image.width == PREVIEW
+        return self.shown(image, token, PREVIEW_QUALITY if preview else FULL_QUALITY)
 
     def pair_of_step(self, token: str, step: Step) -> tuple[Path, Path]:
         """JPEGs to compare while the likeness is worked on: the photo's crop, the best so far."""
@@ -63,9 +69,11 @@ class Pictures:
         return file
 
     def shown(self, image: Image.Image, owner: str, quality: int = FULL_QUALITY) -> Path:
-        """A JPEG to look at."""
-        file = self._files.new("edited.jpg", owner)
-        images.save(image, file, quality, source_of(self._service.face(owner)))
+        """A file to look at: a JPEG, or a WebP where the picture is partly transparent."""
+        source = source_of(self._service.face(owner))
+        suffix = ".webp" if image.mode == "RGBA" else ".jpg"
+        with self._file(f"edited{suffix}", owner) as file:
+            images.save(image, file, quality, source)
         return file
 
     def download(
@@ -77,27 +85,49 @@ class Pictures:
             image: to write.
             face: that it shows.
             owner: its token, if it is kept.
-            suffix: one of `FORMATS`; WebP is lossless, JPEG has quality 95.
+            suffix: one of `FORMATS`; WebP is lossless, JPEG has quality 95 and puts what is
+                transparent on white.
 
         Raises:
             ValueError: another suffix.
         """
         if suffix not in FORMATS:
             raise ValueError(f"Got the format {suffix!r:.20}. Choose .png, .webp or .jpg.")
-        file = self._files.new(f"sdflow-edit{suffix}", owner)
-        images.save(image, file, 100 if suffix == ".webp" else FULL_QUALITY, source_of(face))
+        if suffix == ".jpg" and image.mode == "RGBA":
+            image = images.flatten(image, None)
+        with self._file(f"sdflow-edit{suffix}", owner) as file:
+            images.save(image, file, 100 if suffix == ".webp" else FULL_QUALITY, source_of(face))
         return file
 
     def download_photo(
-        self, pasted: PastedPhoto, keep_metadata: bool = False
+        self, pasted: PastedPhoto, keep_metadata: bool = False, suffix: str | None = None
     ) -> tuple[Path, Path]:
-        """Writes a pasted photo in its own format, and the mask of what was touched as PNG."""
-        file = self._files.new(f"sdflow-edit{pasted.original.suffix}", pasted.token)
-        return written(pasted, file, keep_metadata)
+        """Writes a pasted photo, and the mask of what was touched as PNG.
+
+        Args:
+            pasted: to write.
+            keep_metadata: whether the photo's own go with it.
+            suffix: one of `FORMATS`; None for the photo's own.
+        """
+        name = f"sdflow-edit{suffix or pasted.original.suffix}"
+        with self._file(name, pasted.token) as file:
+            return written(pasted, file, keep_metadata)
 
     def recipe(self, face: Face, strengths: dict[str, float], owner: str | None = None) -> Path:
         """Writes the recipe of an edit at full size."""
         recipe = make_recipe(self._service.editor.models, face, strengths, FULL)
-        file = self._files.new("sdflow-recipe.json", owner)
-        file.write_text(recipe_to_json(recipe), encoding="utf-8")
+        with self._file("sdflow-recipe.json", owner) as file:
+            file.write_text(recipe_to_json(recipe), encoding="utf-8")
         return file
+
+    @contextmanager
+    def _file(self, name: str, owner: str | None) -> Iterator[Path]:
+        """Room for a file, which does not stay if its face is forgotten while it is written."""
+        file = self._files.new(name, owner)
+        try:
+            yield file
+            if owner:
+                self._service.face(owner)
+        except UnknownFace:
+            shutil.rmtree(file.parent, ignore_errors=True)
+            raise

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from PIL import Image
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute, shipped_attributes
 from sdflow.commands.opening import check_same_photo
-from sdflow.faces import Face, FaceStore, face_to_bytes, is_face_file, load_face
+from sdflow.cutout import cut_out
+from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_file, load_face
 from sdflow.images import BadImage, open_photo
 from sdflow.invert import REFINED, OnStep, Step
 from sdflow.media import Render
@@ -170,6 +172,14 @@ class Service:
             self._photo_of[opened] = self.photos.keep(photo)
         return self._keep(opened)
 
+    def open_face(self, face: Face) -> Opened:
+        """Keeps a face that comes from elsewhere, such as a recipe.
+
+        Raises:
+            FaceFileError: it is of other models.
+        """
+        return self._keep(self.editor.open(face))
+
     def again(self, token: str | None) -> Opened:
         """A kept face as it was opened.
 
@@ -211,9 +221,18 @@ class Service:
     def forget(self, tokens: Iterable[str]) -> None:
         """Forgets faces now: their codes, their photo unless another kept face is of it, and all
         files that were made of them; tokens that are not kept are no error."""
+        photos = set()
         for token in tokens:
+            with suppress(UnknownFace):
+                photos.add(self._photo_of.pop(self.store.get(token), None))
             self.store.discard(token)
             self.files.forget(token)
+        for photo in photos.difference([None, *self._photo_of.values()]):
+            photo.remove()  # now, and not when the last of those who work with it is done
+
+    def forget_photo(self, token: str) -> None:
+        """Forgets a kept face's photo, not the face; errors as for `again`."""
+        self._photo_of.pop(self.face(token), None)
 
     def has_photo(self, token: str | None) -> bool:
         """Whether a kept face has a photo to be pasted into; errors as for `again`."""
@@ -247,6 +266,12 @@ class Service:
         editor = self.editor
         with self._models:
             return editor.edit(face, strengths, size)
+
+    def cut_out(self, picture: Image.Image) -> Image.Image:
+        """An edited face without its background, see `sdflow.cutout`."""
+        editor = self.editor
+        with self._models:
+            return cut_out(editor.models, picture)
 
     def renderer(self, face: Face, size: int = PREVIEW) -> Render:
         """Strengths → picture; each picture waits for a turn, so that a long job of many lets

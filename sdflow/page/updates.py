@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import gradio as gr
@@ -9,9 +12,11 @@ import gradio as gr
 from sdflow.faces import Face
 from sdflow.page import readout
 from sdflow.page.layout import Parts
+from sdflow.page.pictures import FORMATS
 from sdflow.page.service import Opened, Service
-from sdflow.page.shown import Shown, full_size
-from sdflow.page.visit import Visit
+from sdflow.page.shown import Seen, Shown, full_size
+from sdflow.page.texts.sentences import translated
+from sdflow.page.visit import COMPARE, Visit
 
 Changes = dict[Any, Any]  # component → its update
 PRIVATELY = {"api_visibility": "private"}
@@ -23,79 +28,159 @@ class Updates:
 
     Attributes:
         nothing: leaves the page as it is.
-        seen, files: components of `looks` and of `downloads`.
+        seen, files, states: components of `looks`, of `downloads` and of `state`.
         of_a_face: those of `show`.
+        all: those of `show_new` and `nobody`.
     """
 
     def __init__(self, service: Service, parts: Parts) -> None:
-        view = parts.view
+        view, controls = parts.view, parts.controls
         self._service, self._parts = service, parts
+        self._looks = count(1)
         self.nothing: Changes = {view.caption: gr.skip()}
-        self.seen = [view.picture, view.inset, view.caption, view.table]
-        self.files = [view.picture_file, view.mask_file]
+        self.seen = [
+            view.picture, view.alone, view.inset, view.caption, view.table, parts.looked,
+        ]  # fmt: skip
+        self.files = [view.format, view.picture_file, view.mask_file, view.recipe_file]
+        self.states = [view.undo, view.redo, view.reset, controls.settings]
         self.of_a_face = [
             view.where, view.empty, view.working, view.likeness, view.notice, view.refine,
-            view.tune, view.face_file, *self.seen, *self.files,
+            view.tune, view.face_file, *self.seen, *self.files, *self.states,
+        ]  # fmt: skip
+        self.all = [
+            parts.source.photo, parts.source.faces, *self.of_a_face, controls.apply,
+            *controls.sliders.values(), *controls.presets.values(),
         ]  # fmt: skip
 
-    def readout(self, shown: Any) -> str:  # noqa: ANN401 - a Shown or an Edited
+    def readout(self, visit: Visit, shown: Any) -> str:  # noqa: ANN401 - a Shown or an Edited
         """The table of values before and after."""
-        return readout.readout(self._service.attributes, shown.before, shown.after)
+        return readout.readout(visit.say, self._service.attributes, shown.before, shown.after)
 
-    def looks(self, shown: Shown) -> Changes:
-        """A result, to look at."""
+    def picture(self, seen: Seen) -> Changes:
+        """A pair to compare, or the one picture that stands in its place."""
         view = self._parts.view
-        return {
-            view.picture: shown.pair,
+        if isinstance(seen, tuple):
+            return {view.picture: seen, view.alone: None}
+        return {view.alone: seen}
+
+    def looks(self, visit: Visit, shown: Shown) -> Changes:
+        """A result, to look at."""
+        view, (width, height) = self._parts.view, shown.size
+        words = visit.say("caption.full", width=width, height=height, seconds=shown.seconds)
+        return self.picture(shown.seen) | {
             view.inset: None,
-            view.caption: readout.caption(shown.caption),
-            view.table: self.readout(shown),
+            view.caption: readout.caption(visit.say, words, sides=isinstance(shown.seen, tuple)),
+            view.table: self.readout(visit, shown),
+            self._parts.looked: next(self._looks),
         }
 
-    def downloads(self, shown: Shown) -> Changes:
+    def downloads(self, visit: Visit, shown: Shown) -> Changes:
         """A result, to take along."""
-        view, (picture, mask) = self._parts.view, shown.write()
+        view = self._parts.view
+        suffix = visit.suffixes.get(visit.in_photo, shown.suffix)
+        picture, mask = shown.write(suffix)
         return {
-            view.picture_file: gr.update(value=picture, label=shown.label, interactive=True),
+            view.format: gr.update(value=suffix, interactive=True),
+            view.picture_file: gr.update(value=picture, interactive=True),
             view.mask_file: gr.update(
                 value=mask, visible=mask is not None, interactive=mask is not None
             ),
+            view.recipe_file: gr.update(value=shown.recipe(), interactive=True),
         }
+
+    def state(self, visit: Visit) -> Changes:
+        """Where the sliders are among those that can be undone or redone, and as JSON."""
+        view, strengths = self._parts.view, visit.strengths
+        history = visit.chosen and visit.chosen.history
+        return {
+            view.undo: gr.update(interactive=bool(history and history.can_undo(strengths))),
+            view.redo: gr.update(interactive=bool(history and history.can_redo(strengths))),
+            view.reset: gr.update(interactive=bool(strengths)),
+            self._parts.controls.settings: json.dumps(strengths),
+        }
+
+    def sliders(self, strengths: Mapping[str, float]) -> Changes:
+        """Sliders at strengths; their change then renders."""
+        return {s: strengths.get(name, 0) for name, s in self._parts.sliders.items()}
 
     def notices(self, visit: Visit, face: Face) -> str:
         """What speaks against the photo, or for what there is none."""
         placeless = visit.in_photo and not self._service.has_photo(visit.token)
-        return readout.notice([*face.warnings, *([readout.NO_PLACE] if placeless else [])])
+        doubts = [translated(visit.language, sentence) for sentence in face.warnings]
+        return readout.notice([*doubts, *([visit.say("no_place")] if placeless else [])])
 
     def show(self, visit: Visit, opened: Opened) -> Changes:
         """All that changes when a face was opened or refined, but for its sliders."""
         visit.ask()
+        visit.tokens.add(opened.token)
         view, face = self._parts.view, opened.face
         shown, from_photo = full_size(self._service, visit), face.crop is not None
         return {
             view.where: gr.update(interactive=True),
             view.empty: "",  # style.css then uncovers the picture
             view.working: "",
-            view.likeness: readout.likeness(face.confidence),
+            view.likeness: readout.likeness(visit.say, face.confidence),
             view.notice: self.notices(visit, face),
             # refinement would drop a tuning
             view.refine: gr.update(interactive=from_photo and face.tuning is None),
             view.tune: gr.update(interactive=from_photo),
             view.face_file: gr.update(value=opened.face_file, interactive=True),
-            **self.looks(shown),
-            **self.downloads(shown),
+            **self.looks(visit, shown),
+            **self.downloads(visit, shown),
+            **self.state(visit),
         }
 
     def show_face(self, visit: Visit, opened: Opened) -> Changes:
         """The same with its sliders, as they were left."""
-        strengths = visit.strengths
-        return self.show(visit, opened) | {
-            slider: gr.update(value=strengths.get(name, 0), interactive=True)
-            for name, slider in self._parts.sliders.items()
+        controls, strengths = self._parts.controls, visit.strengths
+        usable = gr.update(interactive=True)
+        return {
+            **self.show(visit, opened),
+            controls.apply: usable,
+            **{preset: usable for preset in controls.presets.values()},
+            **{
+                slider: gr.update(value=strengths.get(name, 0), interactive=True)
+                for name, slider in self._parts.sliders.items()
+            },
         }
 
-    def show_new(self, visit: Visit, opened: Opened, path: str | None = None) -> Changes:
+    def show_new(
+        self,
+        visit: Visit,
+        opened: Opened,
+        path: str | None = None,
+        strengths: Mapping[str, float] | None = None,
+    ) -> Changes:
         """The same for the first face of another photo, or one without a photo."""
         visit.begin(path, opened.token)
-        source, nobody_else = self._parts.source, gr.update(value=[], selected_index=None)
-        return self.show_face(visit, opened) | {source.photo: path, source.faces: nobody_else}
+        visit.chosen.strengths.update(strengths or {})
+        visit.chosen.history.settle(visit.strengths)
+        return self.show_face(visit, opened) | self._source(path)
+
+    def nobody(self) -> Changes:
+        """The page as it was before the first face."""
+        view, controls = self._parts.view, self._parts.controls
+        off = gr.update(interactive=False)
+        no_file = gr.update(value=None, interactive=False)
+        return {
+            **{part: off for part in (view.undo, view.redo, view.reset, view.refine, view.tune,
+                                      controls.apply, *controls.presets.values())},
+            **{part: no_file for part in (view.picture_file, view.face_file, view.recipe_file)},
+            **{part: "" for part in (view.working, view.likeness, view.notice, view.table)},
+            **{part: None for part in (view.picture, view.alone, view.inset)},
+            **{slider: gr.update(value=0, interactive=False)
+               for slider in controls.sliders.values()},
+            view.mask_file: gr.update(value=None, visible=False),
+            view.empty: readout.empty(),
+            view.where: gr.update(value=COMPARE, interactive=False),
+            view.format: gr.update(value=FORMATS[0], interactive=False),
+            view.caption: readout.caption(),
+            controls.settings: "{}",
+            self._parts.looked: next(self._looks),
+            **self._source(None),
+        }  # fmt: skip
+
+    def _source(self, path: str | None) -> Changes:
+        """The photo with one face, or none."""
+        source = self._parts.source
+        return {source.photo: path, source.faces: gr.update(value=[], selected_index=None)}

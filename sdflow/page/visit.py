@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sdflow.page.history import History
 from sdflow.page.texts import DEFAULT, say
+from sdflow.page.tried import Gathered, Trials
 from sdflow.page.work import Work
+
+COMPARE, FACE, IN_PHOTO, CUT_OUT = "compare", "face", "photo", "cutout"  # what can be shown
 
 
 @dataclass
@@ -16,11 +21,15 @@ class Chosen:
         token: under which the service keeps it.
         strengths: of its sliders, those that are not 0.
         refined: its likeness was worked on as long as the button does.
+        history: for undo and redo.
+        trials: what the panels made of it.
     """
 
     token: str
     strengths: dict[str, float] = field(default_factory=dict)
     refined: bool = False
+    history: History = field(default_factory=History)
+    trials: Trials = field(default_factory=Trials)
 
 
 @dataclass
@@ -30,22 +39,40 @@ class Visit:
     Attributes:
         language: of the visitor, see `sdflow.page.texts`.
         photo: path of the photo that is shown as the source.
+        thumbnails: files of its faces, if there are several.
         faces: those opened, by their number in the photo; a random face is number 0.
         number: of the face that the sliders belong to.
-        in_photo: the edit is shown in the photo, not as the face alone.
+        where: one of `COMPARE`, `FACE`, `IN_PHOTO`, `CUT_OUT`: how the edit is shown.
+        suffixes: of the picture to take along, of a photo (True) and of a face (False), once the
+            visitor has chosen one.
         request: counts what was asked for.
         wanted: work on the likeness was asked for, and not stopped since.
         work: on the likeness, as long as it runs.
+        gathered: people to compare.
+        tokens: of all faces that the visit has had.
+        uploads: files that came from the visitor.
+        deletions: counts how often the visitor had everything deleted.
     """
 
     language: str = DEFAULT
     photo: str | None = None
+    thumbnails: list[Path] = field(default_factory=list)
     faces: dict[int, Chosen] = field(default_factory=dict)
     number: int = 0
-    in_photo: bool = False
+    where: str = COMPARE
+    suffixes: dict[bool, str] = field(default_factory=dict)
     request: int = 0
     wanted: bool = False
     work: Work | None = None
+    gathered: Gathered = field(default_factory=Gathered)
+    tokens: set[str] = field(default_factory=set)
+    uploads: set[str] = field(default_factory=set)
+    deletions: int = 0
+
+    @property
+    def in_photo(self) -> bool:
+        """The edit is shown in the photo, not as the face alone."""
+        return self.where == IN_PHOTO
 
     @property
     def chosen(self) -> Chosen | None:
@@ -61,6 +88,11 @@ class Visit:
     def strengths(self) -> dict[str, float]:
         """The chosen face's."""
         return self.chosen.strengths if self.chosen else {}
+
+    @property
+    def trials(self) -> Trials:
+        """What the panels made of the chosen face."""
+        return self.chosen.trials if self.chosen else Trials()
 
     @property
     def edits(self) -> list[tuple[str, dict[str, float]]]:
@@ -81,7 +113,24 @@ class Visit:
     def begin(self, photo: str | None, token: str) -> None:
         """A new photo, or none, with one face."""
         self.stop()
-        self.photo, self.faces, self.number = photo, {0: Chosen(token)}, 0
+        self.photo, self.thumbnails = photo, []
+        self.faces, self.number = {0: Chosen(token)}, 0
+        self.tokens.add(token)
+
+    def forget(self) -> tuple[set[str], set[str]]:
+        """Begins anew, as if nothing had been opened; returns the tokens and uploads to delete."""
+        self.stop()
+        if self.work:
+            self.work.abandon()
+        self.trials.stop()
+        self.gathered.stop()
+        tokens = self.tokens | {person.token for person in self.gathered.people}
+        uploads, self.tokens, self.uploads = self.uploads, set(), set()
+        self.photo, self.thumbnails, self.gathered = None, [], Gathered()
+        self.faces, self.number, self.where, self.suffixes = {}, 0, COMPARE, {}
+        self.deletions += 1
+        self.ask()
+        return tokens, uploads
 
     def stop(self) -> None:
         """Ends the work on the likeness; the best so far is kept."""

@@ -16,13 +16,21 @@ PATIENCE = 60_000  # milliseconds; a busy machine of two cores needs some
 
 
 @pytest.fixture(scope="session")
-def url(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the page; photos are opened without refinement, to save time."""
+def service(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """What the page calls; photos are opened without refinement, to save time."""
     os.environ.setdefault("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("private")))
     import app
 
     service = Service(app.PRIVATE / "made", load=lambda: editor, steps=0)
     service.start().result()
+    return service
+
+
+@pytest.fixture(scope="session")
+def url(service: Service) -> Iterator[str]:
+    """Address of the page."""
+    import app
+
     page = app.make_page(service)
     yield app.launch(
         page, service, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
@@ -45,8 +53,11 @@ def visit(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(width: int = 1280, height: int = 800, scheme: str = "light") -> Page:
+    def open_page(
+        width: int = 1280, height: int = 800, scheme: str = "light", locale: str = "en-US"
+    ) -> Page:
         context = browser.new_context(
+            locale=locale,
             viewport={"width": width, "height": height},
             color_scheme=scheme,
             reduced_motion="reduce",

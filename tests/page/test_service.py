@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdflow.attributes import ATTRIBUTES
 from sdflow.faces import UnknownFace
 from sdflow.images import BadImage
 from sdflow.invert import Step
 from sdflow.manifest import WeightsError
 from sdflow.marking import GENERATED
-from sdflow.page import readout
 from sdflow.page.files import remove_old
 from sdflow.page.loading import NOT_LOADED
 from sdflow.page.photos import GONE, Photos
@@ -261,17 +259,7 @@ def test_turns_go_in_order() -> None:
     assert not turns._taken
 
 
-def test_likeness_and_notices_in_words() -> None:
-    words = {0.93: "good", 0.6: "fair", 0.2: "poor"}
-    for confidence, word in words.items():
-        assert f"{confidence:.2f}" in readout.likeness(confidence)
-        assert f">{word}<" in readout.likeness(confidence)
-    assert readout.likeness(None) == readout.notice([]) == ""
-    told = readout.notice(["It is dark: use <another>."])
-    assert "role='status'" in told and "&lt;another&gt;" in told
-
-
-# ---- files and texts
+# ---- files
 
 
 def test_old_files_and_empty_folders_go(tmp_path: Path) -> None:
@@ -285,18 +273,3 @@ def test_old_files_and_empty_folders_go(tmp_path: Path) -> None:
     os.utime(tmp_path / "old", (past, past))
     remove_old(tmp_path, KEPT)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["b.jpg", "new"]
-
-
-def test_the_readout_names_every_attribute() -> None:
-    rows = list(ATTRIBUTES.values())
-    before = dict.fromkeys(ATTRIBUTES, 0.25)
-    table = readout.readout(rows, before, before | {"smiling": 1.4})
-    assert all(row.label in table and row.negative in table for row in rows)
-    assert table.count("class='moved'") == 1
-    assert "left:100.0%" in table and "<td>1.00</td>" in table and "1.40" not in table
-
-
-def test_groups_keep_their_order() -> None:
-    smile, glasses, mouth = (ATTRIBUTES[n] for n in ("smiling", "eyeglasses", "mouth_open"))
-    groups = readout.grouped([smile, glasses, mouth])
-    assert groups == [("Expression", [smile, mouth]), ("Accessories", [glasses])]

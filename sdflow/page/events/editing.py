@@ -10,18 +10,18 @@ import gradio as gr
 from sdflow.page import readout
 from sdflow.page.endpoints import MODELS
 from sdflow.page.errors import told
-from sdflow.page.layout import IN_PHOTO, Parts
+from sdflow.page.layout import Parts
 from sdflow.page.pictures import PREVIEW
 from sdflow.page.service import Service
-from sdflow.page.shown import full_size, goes_in_photo
+from sdflow.page.shown import full_size, seen_face, way
 from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
-from sdflow.page.visit import Visit
+from sdflow.page.visit import FACE, IN_PHOTO, Visit
 
 FULL_AFTER = 0.4  # seconds that a slider rests before the full size is rendered
 
 
 def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
-    """Connects sliders and the switch of what is shown."""
+    """Connects sliders, the switch of what is shown, and the choice of the download's format."""
     session, view, sliders = parts.session, parts.view, parts.sliders
 
     @told
@@ -31,20 +31,25 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         if face is None or moved == face.strengths:  # its sliders were only put in place
             return updates.nothing
         request, face.strengths = visit.ask(), moved
-        edited = service.edit(face.token, moved, PREVIEW)
+        try:
+            edited, where = service.edit(face.token, moved, PREVIEW), way(service, visit)
+            in_photo = where == IN_PHOTO
+            seen = seen_face(service, face.token, FACE if in_photo else where, edited)
+        except Exception:
+            if visit.request == request:  # else it was deleted, or nobody waits for it
+                raise
         if visit.request != request:
             return updates.nothing
-        pair = service.pictures.pair(face.token, edited)
-        if goes_in_photo(service, visit):
-            text, picture = "Preview of the face, photo follows …", {view.inset: pair[1]}
-        else:
-            text, picture = f"Preview, {PREVIEW} px …", {view.picture: pair}
-        return picture | {
+        words = visit.say("caption.follows" if in_photo else "caption.preview", size=PREVIEW)
+        pair = in_photo or isinstance(seen, tuple)
+        unready = gr.update(interactive=False)
+        return {
+            **({view.inset: seen} if in_photo else updates.picture(seen)),
             parts.previewed: request,
-            view.caption: readout.caption(text, "preview"),
-            view.table: updates.readout(edited),
-            view.picture_file: gr.update(interactive=False),
-            view.mask_file: gr.update(interactive=False),
+            view.caption: readout.caption(visit.say, words, "preview", sides=pair),
+            view.table: updates.readout(visit, edited),
+            **{file: unready for file in updates.files},
+            **updates.state(visit),
         }
 
     @told
@@ -52,34 +57,49 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         request = visit.request
         yield updates.nothing  # a generator that yields nothing would empty its outputs
         await asyncio.sleep(FULL_AFTER)
-        if visit.request != request:
+        if visit.request != request or visit.chosen is None:
             return
-        shown = await asyncio.to_thread(full_size, service, visit)
-        if visit.request == request:
-            yield updates.looks(shown)
-            changes = await asyncio.to_thread(updates.downloads, shown)
+        visit.chosen.history.settle(visit.strengths)
+        try:
+            shown = await asyncio.to_thread(full_size, service, visit)
             if visit.request == request:
-                yield changes
+                yield updates.looks(visit, shown)
+                changes = await asyncio.to_thread(updates.downloads, visit, shown)
+                if visit.request == request:
+                    yield changes
+        except Exception:
+            if visit.request == request:
+                raise
 
     @told
     def switch(visit: Visit, where: str) -> Changes:
-        visit.in_photo = where == IN_PHOTO
+        visit.where = where
         request = visit.ask()
         shown, opened = full_size(service, visit), service.again(visit.token)
         if visit.request != request:
             return updates.nothing
         notice = {view.notice: updates.notices(visit, opened.face)}
-        return notice | updates.looks(shown) | updates.downloads(shown)
+        return notice | updates.looks(visit, shown) | updates.downloads(visit, shown)
+
+    @told
+    def choose_format(visit: Visit, suffix: str) -> Changes:
+        visit.suffixes[visit.in_photo] = suffix
+        request, shown = visit.request, full_size(service, visit)
+        changes = updates.downloads(visit, shown)
+        return changes if visit.request == request else updates.nothing
 
     gr.on(
         [slider.change for slider in sliders.values()],
         preview,
         [session],
-        [parts.previewed, *updates.seen, *updates.files],
+        [parts.previewed, *updates.seen, *updates.files, *updates.states],
         inputs_kwargs=sliders,
         trigger_mode="always_last",
         **MODELS,
-        **QUIETLY,
+        # style.css shows the place in the queue to those who wait for more than a moment
+        show_progress="minimal",
+        show_progress_on=[view.caption],
+        **PRIVATELY,
     )
     # The full size follows a preview as an event of its own: in one chain with it, the next
     # preview would have to wait. A later request makes it give up.
@@ -100,5 +120,12 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         **MODELS,
         **PRIVATELY,
     )
-    zeros = [0] * len(sliders)
-    parts.reset.click(lambda: zeros, None, [*sliders.values()], queue=False, **PRIVATELY)
+    view.format.input(
+        choose_format,
+        [session, view.format],
+        updates.files,
+        show_progress_on=[view.picture_file],
+        trigger_mode="always_last",
+        **MODELS,
+        **PRIVATELY,
+    )

@@ -14,10 +14,10 @@ from sdflow.page.endpoints import LONG
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.service import Service
-from sdflow.page.shown import goes_in_photo
+from sdflow.page.shown import way
 from sdflow.page.updates import QUIETLY, Changes, Updates
-from sdflow.page.visit import Visit
-from sdflow.page.work import Work
+from sdflow.page.visit import COMPARE, IN_PHOTO, Visit
+from sdflow.page.work import Abandoned, Work
 
 
 def add_likeness(service: Service, parts: Parts, updates: Updates) -> None:
@@ -27,7 +27,7 @@ def add_likeness(service: Service, parts: Parts, updates: Updates) -> None:
 
     def ask_for_work(visit: Visit) -> str:
         visit.wanted = True
-        return readout.working(0, 0)
+        return readout.working(visit.say, 0, 0)
 
     def stop(visit: Visit) -> Any:  # noqa: ANN401
         visit.stop()
@@ -43,16 +43,25 @@ def add_likeness(service: Service, parts: Parts, updates: Updates) -> None:
         work = visit.work = Work(partial(service.refine, face.token, steps, tune))
         try:
             async for step in work.steps():
-                changes = {view.working: readout.working(step.done, step.steps)}
+                changes = {view.working: readout.working(visit.say, step.done, step.steps)}
                 if visit.request == request:  # else the visitor looks at an edit by now
                     pair = await asyncio.to_thread(pair_of_step, face.token, step)
-                    small = goes_in_photo(service, visit)
-                    changes |= {view.inset: pair[1]} if small else {view.picture: pair}
+                    where = way(service, visit)
+                    seen = pair if where == COMPARE else pair[1]
+                    small = where == IN_PHOTO
+                    changes |= {view.inset: seen} if small else updates.picture(seen)
                 yield changes
             opened = await work.result()
+            if face not in visit.faces.values():  # it was deleted, or another photo opened
+                service.forget([opened.token])
+                yield {view.working: ""}
+                return
             face.token, face.refined = opened.token, face.refined or visit.wanted
+            visit.tokens.add(opened.token)
             if visit.chosen is face:
                 yield await asyncio.to_thread(updates.show, visit, opened)
+        except Abandoned:
+            yield {view.working: ""}
         except Exception:
             yield {view.working: "", view.inset: None}
             raise

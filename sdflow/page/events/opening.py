@@ -1,8 +1,9 @@
-"""Ways to a face: a photo, another face of it, an example, a random face, a face file."""
+"""Ways to a face: a photo, another face of it, an example, a random face, a file; and the end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -10,24 +11,48 @@ import gradio as gr
 from sdflow.page.endpoints import BAR, OPENING, steps_shown
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
-from sdflow.page.service import Service
-from sdflow.page.updates import PRIVATELY, Changes, Updates
+from sdflow.page.service import Opened, Service
+from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
 from sdflow.page.visit import Chosen, Visit
+from sdflow.recipes import check_models, is_recipe, load_recipe
 
 
 def add_opening(
-    service: Service, parts: Parts, updates: Updates, examples: Sequence[Path]
+    service: Service, parts: Parts, updates: Updates, examples: Sequence[Path], uploads: Path
 ) -> None:
-    """Connects the left column."""
+    """Connects the left column; `uploads` is the folder where gradio puts visitors' files."""
     session, source, view = parts.session, parts.source, parts.view
+
+    def opened_for(visit: Visit, way: Callable[[], Opened]) -> Opened:
+        """Opens a face, which goes at once if the visitor has everything deleted meanwhile."""
+        deletions = visit.deletions
+        try:
+            opened = way()
+        except Exception:
+            if visit.deletions != deletions:
+                raise ValueError(visit.say("deleted.meanwhile")) from None
+            raise
+        if visit.deletions != deletions:
+            service.forget([opened.token])
+            raise ValueError(visit.say("deleted.meanwhile"))
+        return opened
+
+    def small_faces(visit: Visit, pictures: Sequence[Path]) -> Changes:
+        """The faces of the photo, to choose from; edited ones say so."""
+        edited = {number for number, face in visit.faces.items() if face.strengths}
+        words = visit.say("faces.edited")
+        value = [(file, words if i in edited else None) for i, file in enumerate(pictures)]
+        return {source.faces: gr.update(value=value, selected_index=visit.number)}
 
     @told
     def open_photo(visit: Visit, path: str, progress: gr.Progress = BAR) -> Changes:
-        opened = service.open(path, on_step=steps_shown(progress))
+        visit.uploads.add(path)
+        opened = opened_for(visit, lambda: service.open(path, on_step=steps_shown(progress)))
         changes = updates.show_new(visit, opened, path) | {source.photo: gr.skip()}  # it shows it
         if opened.face.faces_found > 1:
             small = service.thumbnails(path)
-            changes[source.faces] = gr.update(value=small, selected_index=0)
+            visit.thumbnails = [service.pictures.shown(face, opened.token) for face in small]
+            changes |= small_faces(visit, visit.thumbnails)
         return changes
 
     @told
@@ -35,31 +60,51 @@ def add_opening(
         visit: Visit, event: gr.SelectData, progress: gr.Progress = BAR
     ) -> Changes:
         visit.stop()
-        if event.index in visit.faces:
-            opened = service.again(visit.faces[event.index].token)
+        number = event.index
+        if number in visit.faces:
+            opened = service.again(visit.faces[number].token)
         else:
-            opened = service.open_beside(visit.token, event.index, steps_shown(progress))
-            visit.faces[event.index] = Chosen(opened.token)
-        visit.number = event.index
-        return updates.show_face(visit, opened)
+            show = steps_shown(progress)
+            opened = opened_for(visit, lambda: service.open_beside(visit.token, number, show))
+            visit.faces[number] = Chosen(opened.token)
+        visit.number = number
+        return updates.show_face(visit, opened) | small_faces(visit, visit.thumbnails)
 
     @told
     def open_example(
         visit: Visit, event: gr.SelectData, progress: gr.Progress = BAR
     ) -> Changes:
         path = str(examples[event.index])
-        return updates.show_new(visit, service.open(path, on_step=steps_shown(progress)), path)
+        opened = opened_for(visit, lambda: service.open(path, on_step=steps_shown(progress)))
+        return updates.show_new(visit, opened, path)
 
     @told
     def open_random_face(visit: Visit) -> Changes:
-        return updates.show_new(visit, service.random())
+        return updates.show_new(visit, opened_for(visit, service.random))
 
     @told
-    def open_face_file(visit: Visit, path: str) -> Changes:
-        return updates.show_new(visit, service.open_file(path))
+    def open_file(visit: Visit, path: str) -> Changes:
+        visit.uploads.add(path)
+        if not is_recipe(path):
+            return updates.show_new(visit, opened_for(visit, lambda: service.open_file(path)))
+        recipe = load_recipe(path)
+        for sentence in check_models(recipe, service.editor.models):
+            gr.Info(sentence)
+        opened = opened_for(visit, lambda: service.open_face(recipe.face))
+        return updates.show_new(visit, opened, strengths=recipe.strengths)
+
+    @told
+    def delete(visit: Visit) -> Changes:
+        tokens, files = visit.forget()
+        service.forget(tokens)
+        for file in map(Path, files):
+            if file.is_relative_to(uploads):  # each lies in a folder of its own
+                shutil.rmtree(file.parent, ignore_errors=True)
+        gr.Info(visit.say("deleted"))
+        return updates.nobody()
 
     opening = {
-        "outputs": [source.photo, source.faces, *updates.of_a_face, *parts.sliders.values()],
+        "outputs": updates.all,
         "show_progress_on": [view.empty, view.picture],
         "trigger_mode": "always_last",  # what is chosen during a slow opening comes after it
         **OPENING,
@@ -73,4 +118,5 @@ def add_opening(
     source.examples.select(open_example, [session], **opening)
     source.faces.select(open_other_face, [session], **opening)
     source.random_face.click(open_random_face, [session], **opening)
-    source.face_file.upload(open_face_file, [session, source.face_file], **opening)
+    source.file.upload(open_file, [session, source.file], **opening)
+    source.delete.click(delete, [session], updates.all, concurrency_limit=None, **QUIETLY)

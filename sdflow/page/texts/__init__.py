@@ -9,7 +9,7 @@ translate, which is messages (`gr.Info`), captions and alternative texts. The vi
 language when the page was opened. A handler may also return `text(key)` as a value or a label.
 
 Attributes bring their own English: `text_of` and `say_of`; a group's key is `group.` and its name.
-Errors stay English sentences until `errors.told` translates those that the German table knows.
+Errors and doubts are English sentences until `sentences.translated` has told the visitor.
 """
 
 from __future__ import annotations
@@ -21,16 +21,24 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from sdflow.attributes import ATTRIBUTES, Attribute
-from sdflow.page.texts import english, german
+from sdflow.page.texts import english, german, panels
+from sdflow.presets import PRESETS
 
-TABLES: dict[str, dict[str, str]] = {"en": dict(english.TEXTS), "de": dict(german.TEXTS)}
+TABLES: dict[str, dict[str, str]] = {
+    "en": {**english.TEXTS, **panels.ENGLISH},
+    "de": {**german.TEXTS, **panels.GERMAN},
+}
 DEFAULT = "en"
 PARTS = ("label", "negative", "positive")  # of an attribute that have words
 POLES = "<p class='poles'><span>−1 {negative}</span><span>{positive} +1</span></p>"
 
 
-def _add_attributes() -> None:
-    """Entries of the attributes, such as `smiling.label` and `group.Hair`."""
+def _add_names() -> None:
+    """Entries of attributes and presets: `smiling.label`, `group.Hair`, `preset.older`."""
+    for preset in PRESETS:
+        names = {"en": preset.label, "de": german.PRESETS[preset.name]}
+        for language, table in TABLES.items():
+            table[f"preset.{preset.name}"] = names[language]
     for row in ATTRIBUTES.values():
         words = {"en": [getattr(row, part) for part in PARTS], "de": german.ATTRIBUTES[row.name]}
         groups = {"en": row.group, "de": german.GROUPS[row.group]}
@@ -41,7 +49,7 @@ def _add_attributes() -> None:
             table[f"group.{row.group}"] = groups[language]
 
 
-_add_attributes()
+_add_names()
 I18N = gr.I18n(**TABLES)
 
 

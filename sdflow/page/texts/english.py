@@ -1,4 +1,4 @@
-"""The page's words in English."""
+"""The page's words in English; those of the panels are in panels.py."""
 
 from __future__ import annotations
 
@@ -17,24 +17,97 @@ TEXTS: dict[str, str] = {
         "<p>The networks could not be loaded; the reason stands in the server's log. The next"
         " request tries again.</p>"
     ),
+    "notes.title": "Consent, bias, licences, privacy",
+    "notes": """
+<p><strong>Consent.</strong> Edit photos of people who agree to it, and say that a picture is
+edited where you show it. Every download carries that mark for programs that read it (IPTC digital
+source type).</p>
+<p><strong>Bias and limits.</strong> The networks saw few children, few very old people and more
+light than dark skin; lighter hair often comes with lighter skin, and glasses with age. “Female”,
+“male”, “young” and “old” are what they learned to call a look, and say nothing about a person. The
+face alone is a new picture that resembles the person: jewellery, hands, hats and backgrounds
+change in it. In the photo, what the edit leaves alone is the photo's own, and nothing outside of
+face, hair and neck changes; but large turns of the head, hair that grows over a busy background,
+hands and sunglasses before the face, and faces in profile can look wrong. “Likeness” is an
+estimate: how probably another network takes picture and photo for the same person.</p>
+<p><strong>Licences.</strong> For research and other non-commercial use: the generator descends
+from StyleGAN2 trained on FFHQ, the landmark model from iBUG 300-W. NOTICE names each one.</p>
+<p><strong>Privacy.</strong> A copy of your photo stays on this server, in a private folder, for as
+long as a face of it is in use, so that the edit can go back into it. Nobody else can reach it. It
+is removed with its faces, two hours after their last use, and everything else within three;
+“Delete my face now” removes all of it at once. Downloads carry no place, camera or other metadata
+of the photo.</p>
+""",
     # ---- source
     "photo": "Photo",
     "faces": "Faces in the photo",
+    "faces.edited": "edited",
     "random": "Random face",
-    "open": "Open face file",
+    "open": "Open a file",
     "examples": "Examples",
+    "delete": "Delete my face now",
+    "delete.note": (
+        "Removes your photos, faces, results and settings from this server, all at once."
+    ),
+    "deleted": "Nothing of your photos and faces is on this server any more.",
+    "deleted.meanwhile": "The face was deleted, as you asked. Open a photo to go on.",
     # ---- view
     "where": "What is shown",
+    "where.compare": "Before/after",
     "where.face": "Face",
     "where.photo": "In the photo",
+    "where.cutout": "Cut-out",
+    "empty": (
+        "<p><strong>No face yet</strong></p><p>Upload a photo, choose an example, or take a random"
+        " face.</p>"
+    ),
     "before": "Before",
     "after": "After",
+    "divider": "Divider between before and after",
     "inset": "Preview of the face",
+    "alone": "Edited face",
+    "caption.full": "{width} × {height} px, in {seconds:.1f} s",
+    "caption.preview": "Preview, {size} px …",
+    "caption.follows": "Preview of the face, photo follows …",
+    "no_place": (
+        "There is no photo to show this face in: it is a random one, or came from a file. Open a"
+        " photo to see the edit in it."
+    ),
+    # ---- likeness
+    "likeness": "Likeness",
+    "likeness.why": "How probably another network takes picture and photo for the same person",
+    "likeness.good": "good",
+    "likeness.fair": "fair",
+    "likeness.poor": "poor",
+    "likeness.work": "Work on the likeness",
+    "likeness.hint": (
+        "Refine takes some seconds. Tune adapts the network to this one face, for about a minute,"
+        " and comes closest: moles, light and background too."
+    ),
     "refine": "Refine likeness",
     "tune": "Tune to this face",
     "stop": "Stop",
+    "starting": "Starting",
+    "step": "Step {done} of {steps}",
+    # ---- downloads and readout
+    "format": "Format of the picture",
+    "take": "Download picture",
     "mask": "Mask",
     "face_file": "Face file",
+    "recipe": "Recipe",
+    "readout": "Attributes, before → after",
+    "readout.name": "Attribute",
+    "readout.range": "From pole to pole",
     # ---- controls
+    "undo": "Undo",
+    "redo": "Redo",
     "reset": "Reset all",
+    "to_zero": "Reset:",
+    "presets": "Presets",
+    "settings": "Settings as JSON",
+    "settings.label": "Strengths of the sliders that are moved",
+    "settings.apply": "Apply",
+    "settings.bad": (
+        'These settings cannot be read. Paste an object such as {{"smiling": 0.5, "young": -0.2}}.'
+    ),
 }

@@ -1,4 +1,4 @@
-"""The page's words in German."""
+"""The page's words in German; those of the panels are in panels.py."""
 
 from __future__ import annotations
 
@@ -9,34 +9,111 @@ TEXTS: dict[str, str] = {
         " kleinen Netzen, die keine Grafikkarte brauchen.</p>"
     ),
     "loading": (
-        "<p><span class='spinner' aria-hidden='true'></span> Die Netze werden geladen. Beim ersten"
-        " Start kommen etwa 140 MB über das Netz. Was Sie jetzt wünschen, beginnt, sobald sie da"
-        " sind.</p>"
+        "<p><span class='spinner' aria-hidden='true'></span> Die Netze werden geladen; beim ersten"
+        " Start auch aus dem Internet, etwa 140 MB. Was Sie jetzt anfordern, beginnt, sobald sie"
+        " da sind.</p>"
     ),
     "failed": (
         "<p>Die Netze konnten nicht geladen werden; der Grund steht im Protokoll des Servers. Die"
         " nächste Anfrage versucht es noch einmal.</p>"
     ),
+    "notes.title": "Einwilligung, Verzerrung, Lizenzen, Datenschutz",
+    "notes": """
+<p><strong>Einwilligung.</strong> Bearbeiten Sie Fotos von Menschen, die damit einverstanden sind,
+und sagen Sie dazu, dass ein Bild bearbeitet ist, wo Sie es zeigen. Jedes heruntergeladene Bild
+trägt diesen Vermerk für Programme, die ihn lesen (IPTC Digital Source Type).</p>
+<p><strong>Verzerrung und Grenzen.</strong> Die Netze haben wenige Kinder, wenige sehr alte
+Menschen und mehr helle als dunkle Haut gesehen; helleres Haar bringt oft hellere Haut mit sich,
+eine Brille mehr Jahre. „Weiblich“, „männlich“, „jung“ und „alt“ heißt, was sie so zu nennen
+gelernt haben; über einen Menschen sagt es nichts. Das Gesicht allein ist ein neues Bild, das dem
+Menschen ähnelt: Schmuck, Hände, Hüte und Hintergründe ändern sich darin. Im Foto bleibt, was die
+Bearbeitung nicht berührt, das des Fotos, und außerhalb von Gesicht, Haar und Hals ändert sich
+nichts; doch große Drehungen des Kopfes, Haar vor unruhigem Hintergrund, Hände und Sonnenbrillen
+vor dem Gesicht und Gesichter im Profil können falsch aussehen. „Ähnlichkeit“ ist eine Schätzung:
+wie wahrscheinlich ein anderes Netz Bild und Foto für denselben Menschen hält.</p>
+<p><strong>Lizenzen.</strong> Für Forschung und andere nicht kommerzielle Zwecke: Der Generator
+stammt von StyleGAN2 ab, das mit FFHQ trainiert wurde, das Modell der Gesichtspunkte von iBUG
+300-W. NOTICE nennt sie alle.</p>
+<p><strong>Datenschutz.</strong> Eine Kopie Ihres Fotos bleibt in einem privaten Ordner auf diesem
+Server, solange ein Gesicht daraus in Gebrauch ist, damit die Bearbeitung wieder hineinfindet.
+Niemand sonst kommt daran. Sie wird mit den Gesichtern gelöscht, zwei Stunden nach deren letztem
+Gebrauch, alles andere binnen drei Stunden; „Mein Gesicht jetzt löschen“ entfernt alles sofort.
+Heruntergeladene Bilder enthalten weder Ort noch Kamera noch andere Metadaten des Fotos.</p>
+""",
     # ---- source
     "photo": "Foto",
     "faces": "Gesichter im Foto",
-    "random": "Zufälliges Gesicht",
-    "open": "Gesichtsdatei öffnen",
+    "faces.edited": "bearbeitet",
+    "random": "Zufallsgesicht",
+    "open": "Datei öffnen",
     "examples": "Beispiele",
+    "delete": "Mein Gesicht jetzt löschen",
+    "delete.note": (
+        "Entfernt Ihre Fotos, Gesichter, Ergebnisse und Einstellungen sofort von diesem Server."
+    ),
+    "deleted": "Von Ihren Fotos und Gesichtern ist nichts mehr auf diesem Server.",
+    "deleted.meanwhile": "Das Gesicht wurde gelöscht, wie gewünscht. Öffnen Sie ein neues Foto.",
     # ---- view
     "where": "Was gezeigt wird",
+    "where.compare": "Vorher/nachher",
     "where.face": "Gesicht",
     "where.photo": "Im Foto",
+    "where.cutout": "Freigestellt",
+    "empty": (
+        "<p><strong>Noch kein Gesicht</strong></p><p>Laden Sie ein Foto hoch, wählen Sie ein"
+        " Beispiel oder nehmen Sie ein Zufallsgesicht.</p>"
+    ),
     "before": "Vorher",
     "after": "Nachher",
+    "divider": "Trennlinie zwischen vorher und nachher",
     "inset": "Vorschau des Gesichts",
-    "refine": "Ähnlicher machen",
-    "tune": "An dieses Gesicht anpassen",
+    "alone": "Bearbeitetes Gesicht",
+    "caption.full": "{width} × {height} px, in {seconds:.1f} s",
+    "caption.preview": "Vorschau, {size} px …",
+    "caption.follows": "Vorschau des Gesichts, das Foto folgt …",
+    "no_place": (
+        "Zu diesem Gesicht gibt es kein Foto: Es ist ein Zufallsgesicht oder kam aus einer Datei."
+        " Öffnen Sie ein Foto, um die Bearbeitung darin zu sehen."
+    ),
+    # ---- likeness
+    "likeness": "Ähnlichkeit",
+    "likeness.why": "Wie wahrscheinlich ein anderes Netz in Bild und Foto denselben sieht",
+    "likeness.good": "gut",
+    "likeness.fair": "mittel",
+    "likeness.poor": "gering",
+    "likeness.work": "Arbeit an der Ähnlichkeit",
+    "likeness.hint": (
+        "Verfeinern dauert einige Sekunden. Anpassen stellt das Netz etwa eine Minute lang auf"
+        " dieses eine Gesicht ein und kommt ihm am nächsten: auch Muttermale, Licht und"
+        " Hintergrund."
+    ),
+    "refine": "Verfeinern",
+    "tune": "Anpassen",
     "stop": "Anhalten",
+    "starting": "Beginnt",
+    "step": "Schritt {done} von {steps}",
+    # ---- downloads and readout
+    "format": "Format des Bildes",
+    "take": "Bild herunterladen",
     "mask": "Maske",
     "face_file": "Gesichtsdatei",
+    "recipe": "Rezept",
+    "readout": "Merkmale, vorher → nachher",
+    "readout.name": "Merkmal",
+    "readout.range": "Von Pol zu Pol",
     # ---- controls
-    "reset": "Alles zurücksetzen",
+    "undo": "Rückgängig",
+    "redo": "Wiederholen",
+    "reset": "Alles auf null",
+    "to_zero": "Auf null:",
+    "presets": "Vorlagen",
+    "settings": "Einstellungen als JSON",
+    "settings.label": "Stärken der bewegten Regler",
+    "settings.apply": "Anwenden",
+    "settings.bad": (
+        'Diese Einstellungen sind nicht lesbar. Fügen Sie ein Objekt ein wie {{"smiling": 0.5,'
+        ' "young": -0.2}}.'
+    ),
 }
 
 # name → label, negative, positive
@@ -62,4 +139,14 @@ GROUPS: dict[str, str] = {
     "Pose": "Haltung",
     "Hair": "Haare",
     "Accessories": "Zubehör",
+}
+PRESETS: dict[str, str] = {
+    "big_smile": "Breites Lächeln",
+    "thoughtful": "Nachdenklich",
+    "surprised": "Überrascht",
+    "younger": "Jünger",
+    "older": "Älter",
+    "blond": "Sommerblond",
+    "bookish": "Belesen",
+    "aside": "Zur Seite",
 }

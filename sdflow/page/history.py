@@ -1,0 +1,49 @@
+"""What undo and redo go through: the states that the sliders of a face came to rest in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MOST = 100  # states
+Strengths = Mapping[str, float]
+
+
+@dataclass
+class History:
+    """States of one face, of which one is the present.
+
+    Attributes:
+        states: strengths that are not 0, the oldest first.
+        at: index of the present one.
+    """
+
+    states: list[Strengths] = field(default_factory=lambda: [{}])
+    at: int = 0
+
+    def settle(self, strengths: Strengths) -> None:
+        """The sliders rest; what was undone before can no longer be redone, if they moved."""
+        if strengths != self.states[self.at]:
+            self.states[self.at + 1 :] = [dict(strengths)]
+            del self.states[:-MOST]
+            self.at = len(self.states) - 1
+
+    def undo(self, strengths: Strengths) -> Strengths:
+        """The state before the one that the sliders are in, which need not have settled."""
+        self.settle(strengths)
+        self.at = max(self.at - 1, 0)
+        return self.states[self.at]
+
+    def redo(self, strengths: Strengths) -> Strengths:
+        """The state that was undone last; if there is none, or the sliders moved since, theirs."""
+        self.settle(strengths)
+        self.at = min(self.at + 1, len(self.states) - 1)
+        return self.states[self.at]
+
+    def can_undo(self, strengths: Strengths) -> bool:
+        """Whether `undo` would lead elsewhere."""
+        return self.at > 0 or strengths != self.states[self.at]
+
+    def can_redo(self, strengths: Strengths) -> bool:
+        """Whether `redo` would."""
+        return self.at < len(self.states) - 1 and strengths == self.states[self.at]
