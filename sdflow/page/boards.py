@@ -90,7 +90,7 @@ def sweep_board(token: str, base: Strengths, name: str, columns: int) -> Board:
     """One attribute from −1 to 1, on top of an edit."""
     values = steps(columns)
     cells = [Cell(token, moved(base | {name: value})) for value in values]
-    return Board([_strength(value) for value in values], [], cells)
+    return Board([_moved_words(ATTRIBUTES[name], value) for value in values], [], cells)
 
 
 def grid_board(token: str, base: Strengths, across: str, down: str, columns: int) -> Board:

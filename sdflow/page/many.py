@@ -7,6 +7,7 @@ is a step of the job: what is handed in as `on_step` is told after each, and Tru
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def morph_file(
         Abandoned: `on_step` has ended it.
     """
     frames = check_morph(service, stops, seconds, fps, size, suffix)
-    render = counted(service.renderer(face, size), frames, on_step)
+    render = counted(remembered(service.renderer(face, size)), frames, on_step)
     file = service.files.new(f"sdflow-morph{suffix}", owner)
     save_video(morph(render, stops, frames), file, fps, source_of(face))
     return file
@@ -251,3 +252,24 @@ def check_format(suffix: str) -> None:
     """Raises a ValueError for the name of a format in which pictures cannot be taken along."""
     if suffix not in FORMATS:
         raise ValueError(f"Got the format {suffix!r:.20}. Choose {', '.join(FORMATS)}.")
+
+
+def remembered(render: Render) -> Render:
+    """A renderer that makes no picture twice, such as those of the way back.
+
+    They are kept as JPEG, in a tenth of their memory; a video loses more than that.
+    """
+    kept: dict[tuple, bytes] = {}
+
+    def remembering(strengths: Strengths) -> Image.Image:
+        # there and back differ in the last digits
+        rounded = {name: round(strength, 6) for name, strength in strengths.items()}
+        key = tuple(sorted((name, strength) for name, strength in rounded.items() if strength))
+        if key in kept:
+            return Image.open(io.BytesIO(kept[key])).convert("RGB")
+        picture, stream = render(strengths), io.BytesIO()
+        picture.save(stream, "JPEG", quality=FULL_QUALITY, subsampling=0)
+        kept[key] = stream.getvalue()
+        return picture
+
+    return remembering

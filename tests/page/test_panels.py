@@ -14,10 +14,12 @@ from sdflow.attributes import ATTRIBUTES
 from sdflow.faces import Face, UnknownFace
 from sdflow.marking import EDITED, GENERATED
 from sdflow.media import Render
+from sdflow.morph import morph
 from sdflow.page import boards, tiles
 from sdflow.page.boards import Board, fill
 from sdflow.page.events.morphing import way
 from sdflow.page.events.returning import at
+from sdflow.page.many import remembered
 from sdflow.page.service import Service
 from sdflow.page.tried import MOST_EDITS, MOST_TRIED, Job, Person, Trials, Tried
 from sdflow.page.visit import Visit
@@ -197,3 +199,16 @@ def test_another_face_has_trials_of_its_own_and_forgetting_ends_all(tmp_path: Pa
     assert tokens == {"token", "other"}
     assert trials.job.stopped and not trials.board.busy and not waiting.exists()
     assert visit.trials is not trials and not visit.gathered.people
+
+
+def test_the_way_back_of_a_morph_is_not_rendered_again() -> None:
+    rendered: list[Mapping[str, float]] = []
+
+    def render(strengths: Mapping[str, float]) -> Image.Image:
+        rendered.append(strengths)
+        return Image.new("RGB", (64, 64), (round(200 * strengths.get("young", 0)), 90, 40))
+
+    frames = list(morph(remembered(render), [{}, AGE, {"smiling": 1}, AGE, {}], 50))
+    assert len(rendered) == 25
+    for there, back in zip(frames, frames[::-1], strict=True):
+        assert np.abs(np.subtract(there, back, dtype=int)).max() <= 3

@@ -174,7 +174,7 @@ GERMAN: dict[str, str] = {
     "compare.make": "Vergleichen",
     "compare.strengths": "Stärken",
     "compare.strengths.2": "±1",
-    "compare.strengths.4": "±0,5, ±1",
+    "compare.strengths.4": "±0.5, ±1",
     "compare.photo": "Foto",
     "compare.now": "Jetzt",
     "compare.edit": "Bearbeitung",
