@@ -37,12 +37,18 @@
   const steps = { ArrowLeft: -0.05, ArrowDown: -0.05, ArrowRight: 0.05, ArrowUp: 0.05, Home: -1, End: 1 };
 
   const improve = () => {
+    // Gradio's name for them is English, and not what stands on them.
+    for (const button of document.querySelectorAll('.upload-container[aria-label]'))
+      button.removeAttribute('aria-label');
     for (const slider of document.querySelectorAll('#controls .block[id^=slider-]')) {
       const button = slider.querySelector('[data-testid=reset-button]');
       const label = slider.querySelector('[data-testid=block-info]');
       label.id = `${slider.id}-label`;
       button?.setAttribute('aria-labelledby', `to-zero ${label.id}`);
     }
+    // their words name them; Gradio's label says something else, in English
+    for (const drop of document.querySelectorAll('button[aria-dropeffect]'))
+      drop.removeAttribute('aria-label');
     const sides = document.querySelectorAll('#caption .side');
     document.querySelectorAll('#picture img').forEach((image, i) => {
       if (sides[i]) image.alt = sides[i].textContent;
@@ -75,7 +81,7 @@
   document.addEventListener('click', seek);
   document.addEventListener('change', seek);
   improve();
-  new MutationObserver(improve).observe(document.getElementById('workbench'), {
+  new MutationObserver(improve).observe(document.body, {
     childList: true,
     subtree: true,
   });
