@@ -12,8 +12,6 @@ from gradio.components import Component
 
 from sdflow.attributes import Attribute
 from sdflow.page.calls import ALL, FEW, MANY, MOST_FACES, Calls
-from sdflow.page.calls import BAR as BAR
-from sdflow.page.calls import steps_shown as steps_shown
 from sdflow.page.many import COLUMNS, FPS, MOST_FRAMES, MOST_STOPS
 from sdflow.page.pictures import FORMATS, FULL, PREVIEW
 from sdflow.page.service import MOST_STEPS, Service

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from sdflow.page.endpoints import BAR, OPENING, steps_shown
+from sdflow.page.calls import BAR, steps_shown
+from sdflow.page.endpoints import OPENING
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.service import Opened, Service
