@@ -11,8 +11,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from sdflow.marking import EDITED, GENERATED
+from sdflow.page.service import Service
 from tests.browser.actions import PREVIEW, SMILE, Visit, take
 from tests.browser.actions import press as press_keys
+from tests.browser.test_looks import violations
 
 AGE = "#slider-young input[type=range]"
 BOARD, TRIED, WAY = "#variants-board button.tile", "#tried button.tile", "#morph-path li"
@@ -119,7 +121,9 @@ def test_a_grid_is_stopped_and_ends_with_its_face(visit: Visit) -> None:
     assert {page.request.get(address).status for address in made} <= {403, 404}
 
 
-def test_previews_stay_live_while_a_morph_is_made(visit: Visit, tmp_path: Path) -> None:
+def test_previews_stay_live_while_a_morph_is_made(
+    visit: Visit, tmp_path: Path, axe: str
+) -> None:
     page = visit()
     take_random_face(page)
     show(page, 1)
@@ -141,6 +145,7 @@ def test_previews_stay_live_while_a_morph_is_made(visit: Visit, tmp_path: Path) 
     expect(page.locator(WAY)).to_have_count(2)
     expect(page.locator(WAY).last).to_contain_text("Age −1")
 
+    assert violations(page, axe) == []
     page.fill("#morph-seconds input[type=number]", "1")
     page.click("#morph-make")
     expect(page.locator(WORKING)).to_contain_text(re.compile(r"Frame \d+ of 25"))
@@ -169,7 +174,7 @@ def test_previews_stay_live_while_a_morph_is_made(visit: Visit, tmp_path: Path) 
 
 
 def test_people_are_compared_and_failures_listed(
-    visit: Visit, photo: Image.Image, tmp_path: Path
+    visit: Visit, service: Service, photo: Image.Image, tmp_path: Path, axe: str
 ) -> None:
     page = visit()
     take_random_face(page)
@@ -184,6 +189,8 @@ def test_people_are_compared_and_failures_listed(
     page.locator("#compare-photos input[type=file]").set_input_files(files)
     expect(page.locator("#compare .working")).to_contain_text("of 3")
     expect(people).to_have_count(3)
+    expect(page.locator("#compare .working")).to_have_count(0)
+    assert not [*service.files.folder.parent.rglob("Zo*.png")]  # the photos themselves are gone
     expect(page.locator(".failures li")).to_have_count(1)
     expect(page.locator(".failures")).to_contain_text("no photo.txt This is no image")
     page.click("#compare-make")
@@ -196,6 +203,7 @@ def test_people_are_compared_and_failures_listed(
     sheet = take(page, "#compare-download", tmp_path)
     assert EDITED.encode() in sheet.read_bytes() and Image.open(sheet).height > 3 * 256
 
+    assert violations(page, axe) == []
     shown = pictures(page, "#compare-board tbody tr:nth-child(2)")
     page.get_by_role("button", name="Remove Zoë").click()
     expect(people).to_have_count(2)
@@ -213,8 +221,8 @@ def test_people_are_compared_and_failures_listed(
     expect(page.locator("#tried button.tile")).to_have_count(3)  # seen at full size
 
 
-def test_panels_on_a_german_phone(visit: Visit) -> None:
-    page = visit(390, 844, locale="de-DE")
+def test_panels_on_a_german_phone(visit: Visit, axe: str) -> None:
+    page = visit(390, 844, "dark", "de-DE")
     take_random_face(page)
     expect(page.locator("#history")).to_contain_text("Bisher versucht")
     choose(page, "variants-kind", 1)
@@ -229,4 +237,5 @@ def test_panels_on_a_german_phone(visit: Visit) -> None:
     for tab in range(3):
         show(page, tab)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert violations(page, axe) == []
     expect(page.locator("#compare-board")).to_contain_text("Noch nichts verglichen")

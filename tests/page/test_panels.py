@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
+from gradio.data_classes import FileData, ListFiles
 from PIL import Image
 
 from sdflow.attributes import ATTRIBUTES
@@ -20,6 +23,7 @@ from sdflow.page.boards import Board, fill
 from sdflow.page.events.morphing import way
 from sdflow.page.events.returning import at
 from sdflow.page.many import remembered
+from sdflow.page.photo import Photos
 from sdflow.page.service import Service
 from sdflow.page.tried import MOST_EDITS, MOST_TRIED, Job, Person, Trials, Tried
 from sdflow.page.visit import Visit
@@ -41,7 +45,9 @@ def filled(service: Service, board: Board, most: int = 1000) -> int:
         async for board_so_far in fill(service, board, lambda: len(given) < most):
             given.append(board_so_far)
 
-    asyncio.run(run())
+    # In a thread of its own, for playwright keeps a loop in that of the tests.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
     return len(given)
 
 
@@ -152,6 +158,14 @@ def test_people_stand_beside_their_photos(
 
 
 # ---- what is gathered
+
+
+def test_photos_to_compare_are_uploads_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").touch()
+    photos = Photos(file_count="multiple")
+    assert photos.preprocess(None) == []
+    with pytest.raises(gr.Error, match="not uploaded"):
+        photos.preprocess(ListFiles(root=[FileData(path=str(tmp_path / "secret.jpg"))]))
 
 
 def test_the_history_is_newest_first_and_bounded() -> None:
