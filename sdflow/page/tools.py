@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mcp.types import ImageContent, TextContent
     from PIL import Image
 
+LARGEST = 36_000_000  # bytes of a request: as data, a photo as large as one may upload
 UPLOADED = "/gradio_api/file="  # what an upload's address goes on with
 AS_FILE = "A data: URL, or the address of an upload to this server or of its result"
 NOT_HERE = (
@@ -46,6 +48,10 @@ class Tools(gradio.mcp.GradioMCPServer):
       with the mark of edited pictures;
     - a job whose client is gone is ended.
     """
+
+    StreamableHTTPSessionManager = partial(
+        gradio.mcp.GradioMCPServer.StreamableHTTPSessionManager, max_request_body_size=LARGEST
+    )
 
     # ---- descriptions
 
@@ -107,10 +113,19 @@ class Tools(gradio.mcp.GradioMCPServer):
             elif argument in (None, ""):
                 arguments[name] = None
             elif isinstance(argument, str) and argument.startswith("data:"):
-                arguments |= super().convert_strings_to_filedata({name: argument}, [[name]])
+                arguments[name] = self._saved(argument)
             else:
                 arguments[name] = handle_file(self._uploaded(argument))
         return arguments
+
+    def _saved(self, url: str) -> dict[str, Any]:
+        """The file of a data: URL, which goes when uploads do."""
+        try:
+            file = super().convert_strings_to_filedata({"file": url}, [["file"]])["file"]
+        except (ValueError, OSError) as error:  # it is cut off, or no base64
+            raise ValueError(NOT_HERE) from error
+        self.blocks.upload_file_set.add(file["path"])
+        return file
 
     def _uploaded(self, address: object) -> str:
         """The path of an upload, given its address."""

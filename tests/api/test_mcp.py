@@ -112,6 +112,15 @@ def test_a_photo_as_data_an_edit_and_its_mark(server: Server, tmp_path: Path) ->
     assert values[0] == values[1] == values[2] == read["before"]
 
 
+def test_data_goes_when_uploads_go(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(EXAMPLE.read_bytes() + b"not sent before")
+    folder = server.service.files.folder.parent
+    before = set(folder.rglob("*"))
+    ask(server, "invert", photo=data(tmp_path / "photo.jpg"), face=9, refine=0)
+    new = {path for path in set(folder.rglob("*")) - before if path.is_file()}
+    assert new and {str(path) for path in new} <= server.page.upload_file_set
+
+
 def test_an_uploaded_photo_in_one_call(server: Server) -> None:
     upload = ["curl", "-s", "-F", f"files=@{EXAMPLE}", f"{server.url}gradio_api/upload"]
     (path,) = json.loads(subprocess.run(upload, capture_output=True, check=True).stdout)
@@ -150,7 +159,10 @@ def test_health_and_attributes_are_json(server: Server, editor: Editor) -> None:
         ("invert", {"photo": "https://huggingface.co/a.jpg"}, "upload it"),
         ("invert", {"photo": "http://127.0.0.1/gradio_api/file=/etc/passwd"}, "upload it"),
         ("invert", {"photo": f"http://127.0.0.1/gradio_api/file={EXAMPLE}"}, "upload it"),
-        ("invert", {"photo": "data:image/jpeg;base64,AAAA", "refine": 0}, "no image"),
+        ("invert", {"photo": "data:nonsense"}, "no image"),
+        ("invert", {"photo": "data:image/jpeg;base64,A"}, "upload it"),
+        ("invert", {"photo": "data:image/jpeg;base64,AAAA"}, "no image"),
+        ("invert", {"photo": "data:image/jpeg;base64," + "AAAA" * 2_000_000}, "no image"),
     ],
 )
 def test_errors_are_one_sentence(
