@@ -28,6 +28,7 @@ class Source:
         faces: of the photo, to choose from.
         random_face, file: other ways to a face, the second for face files and recipes.
         examples: photos to try.
+        table: attributes, before and after.
         delete: removes everything of the visit.
     """
 
@@ -36,6 +37,7 @@ class Source:
     random_face: gr.Button
     file: gr.UploadButton
     examples: gr.Gallery
+    table: gr.HTML
     delete: gr.Button
 
 
@@ -56,7 +58,6 @@ class View:
         working: how far that is.
         format: of the picture to take along.
         picture_file, mask_file, face_file, recipe_file: downloads.
-        table: attributes, before and after.
     """
 
     where: gr.Radio
@@ -79,7 +80,6 @@ class View:
     mask_file: gr.DownloadButton
     face_file: gr.DownloadButton
     recipe_file: gr.DownloadButton
-    table: gr.HTML
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +151,11 @@ def make_source(examples: Iterable[Path], credits: str) -> Source:
         gr.HTML(f"<h2>{text('examples')}</h2>")
         chosen = _gallery("examples", 5, [str(file) for file in examples])
         gr.HTML(credits, elem_id="credits")
+        table = gr.HTML(elem_id="readout")
         with gr.Column(elem_id="deletion"):
             delete = gr.Button(text("delete"), size="sm", elem_id="delete")
             gr.HTML(f"<p>{text('delete.note')}</p>")
-    return Source(photo, faces, random_face, file, chosen, delete)
+    return Source(photo, faces, random_face, file, chosen, table, delete)
 
 
 def make_view() -> View:
@@ -214,10 +215,9 @@ def make_view() -> View:
                     )
                     for name in ("face_file", "recipe", "mask")
                 )
-            table = gr.HTML(elem_id="readout")
     return View(
         where, empty, picture, alone, inset, caption, undo, redo, reset, figure, notice, refine,
-        tune, stop, working, form, picture_file, mask_file, face_file, recipe_file, table,
+        tune, stop, working, form, picture_file, mask_file, face_file, recipe_file,
     )  # fmt: skip
 
 
@@ -247,8 +247,8 @@ def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) ->
                         elem_id=f"slider-{attribute.name}",
                     )
                     gr.HTML(text_of(attribute, "poles"))
-        for name in ("to_zero", "divider"):  # page.js refers to them
-            gr.HTML(f"<span id='{name.replace('_', '-')}' hidden>{text(name)}</span>")
+        for name in ("to_zero", "divider", "alone"):  # page.js names things with them
+            gr.HTML(f"<span id='word-{name}' hidden>{text(name)}</span>")
         with gr.Accordion(text("settings"), open=False, elem_id="settings"):
             settings = gr.Textbox(
                 "{}",

@@ -36,6 +36,7 @@
     handle.setAttribute('aria-valuenow', Math.round(100 * place(handle)));
   const steps = { ArrowLeft: -0.05, ArrowDown: -0.05, ArrowRight: 0.05, ArrowUp: 0.05, Home: -1, End: 1 };
 
+  const word = name => document.getElementById(`word-${name}`)?.textContent ?? '';
   const improve = () => {
     // Gradio's name for them is English, and not what stands on them.
     for (const button of document.querySelectorAll('.upload-container[aria-label]'))
@@ -44,7 +45,7 @@
       const button = slider.querySelector('[data-testid=reset-button]');
       const label = slider.querySelector('[data-testid=block-info]');
       label.id = `${slider.id}-label`;
-      button?.setAttribute('aria-labelledby', `to-zero ${label.id}`);
+      button?.setAttribute('aria-labelledby', `word-to_zero ${label.id}`);
     }
     // their words name them; Gradio's label says something else, in English
     for (const drop of document.querySelectorAll('button[aria-dropeffect]'))
@@ -53,6 +54,8 @@
     document.querySelectorAll('#picture img').forEach((image, i) => {
       if (sides[i]) image.alt = sides[i].textContent;
     });
+    for (const image of document.querySelectorAll('#alone img, #inset img'))
+      image.alt = word('alone');
     const handle = document.querySelector('#picture [data-testid=slider]');
     if (handle && !handle.hasAttribute('aria-label')) {
       for (const [name, value] of Object.entries({
@@ -60,7 +63,7 @@
         tabindex: 0,
         'aria-valuemin': 0,
         'aria-valuemax': 100,
-        'aria-label': document.getElementById('divider').textContent,
+        'aria-label': word('divider'),
       })) handle.setAttribute(name, value);
       tell(handle);
       handle.addEventListener('focus', () => tell(handle));

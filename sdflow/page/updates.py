@@ -39,7 +39,7 @@ class Updates:
         self._looks = count(1)
         self.nothing: Changes = {view.caption: gr.skip()}
         self.seen = [
-            view.picture, view.alone, view.inset, view.caption, view.table, parts.looked,
+            view.picture, view.alone, view.inset, view.caption, parts.source.table, parts.looked,
         ]  # fmt: skip
         self.files = [view.format, view.picture_file, view.mask_file, view.recipe_file]
         self.states = [view.undo, view.redo, view.reset, controls.settings]
@@ -70,7 +70,7 @@ class Updates:
         return self.picture(shown.seen) | {
             view.inset: None,
             view.caption: readout.caption(visit.say, words, sides=isinstance(shown.seen, tuple)),
-            view.table: self.readout(visit, shown),
+            self._parts.source.table: self.readout(visit, shown),
             self._parts.looked: next(self._looks),
         }
 
@@ -166,7 +166,8 @@ class Updates:
             **{part: off for part in (view.undo, view.redo, view.reset, view.refine, view.tune,
                                       controls.apply, *controls.presets.values())},
             **{part: no_file for part in (view.picture_file, view.face_file, view.recipe_file)},
-            **{part: "" for part in (view.working, view.likeness, view.notice, view.table)},
+            **{part: "" for part in (view.working, view.likeness, view.notice,
+                                     self._parts.source.table)},
             **{part: None for part in (view.picture, view.alone, view.inset)},
             **{slider: gr.update(value=0, interactive=False)
                for slider in controls.sliders.values()},

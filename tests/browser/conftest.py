@@ -8,10 +8,27 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from sdflow.downloads import fetch_members
+from sdflow.manifest import Archive, WeightFile, hash_file
 from sdflow.page.service import Service
 from sdflow.pipeline import Editor
+from sdflow.weights import cache_dir
 
 CHROMIUM = "/usr/bin/chromium"
+AXE_ARCHIVE = Archive(
+    "npm",
+    "axe-core",
+    "4.14.1",
+    "axe-core-4.14.1.tgz",
+    708_405,
+    "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745",
+)
+AXE = WeightFile(
+    "axe.min.js",
+    653_780,
+    "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c",
+    "package/axe.min.js",
+)
 PATIENCE = 60_000  # milliseconds; a busy machine of two cores needs some
 
 
@@ -45,6 +62,17 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which judges pages; fetched once by npm into the cache."""
+    file = cache_dir() / "tests" / AXE.name
+    if not file.exists() or hash_file(file) != AXE.sha256:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("npm_config_offline", raising=False)  # of the fixture `offline`
+            fetch_members(AXE_ARCHIVE, {file: AXE}, cache_dir())
+    return file.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
             **({view.inset: seen} if in_photo else updates.picture(seen)),
             parts.previewed: request,
             view.caption: readout.caption(visit.say, words, "preview", sides=pair),
-            view.table: updates.readout(visit, edited),
+            parts.source.table: updates.readout(visit, edited),
             **{file: unready for file in updates.files},
             **updates.state(visit),
         }
