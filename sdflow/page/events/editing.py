@@ -120,12 +120,8 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         **MODELS,
         **PRIVATELY,
     )
-    view.format.input(
-        choose_format,
-        [session, view.format],
-        updates.files,
-        show_progress_on=[view.picture_file],
-        trigger_mode="always_last",
-        **MODELS,
-        **PRIVATELY,
+    # until then the button would still give the other format
+    chosen = view.format.input(
+        lambda: gr.update(interactive=False), None, [view.picture_file], queue=False, **QUIETLY
     )
+    chosen.then(choose_format, [session, view.format], updates.files, **MODELS, **QUIETLY)

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import gradio as gr
 
+from sdflow.originals import open_original
 from sdflow.page.calls import BAR, steps_shown
 from sdflow.page.endpoints import OPENING
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
+from sdflow.page.pasting import comparable
 from sdflow.page.service import Opened, Service
 from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
 from sdflow.page.visit import Chosen, Visit
 from sdflow.recipes import check_models, is_recipe, load_recipe
+
+UNSHOWN = (".heic", ".heif", ".tif", ".tiff")  # suffixes of photos that few browsers can show
 
 
 def add_opening(
@@ -46,10 +50,17 @@ def add_opening(
         return {source.faces: gr.update(value=value, selected_index=visit.number)}
 
     @told
-    def open_photo(visit: Visit, path: str, progress: gr.Progress = BAR) -> Changes:
+    def open_photo(visit: Visit, path: str | None, progress: gr.Progress = BAR) -> Changes:
+        if path is None:  # it was taken away, for the camera's picture
+            return updates.nothing
         visit.uploads.add(path)
         opened = opened_for(visit, lambda: service.open(path, on_step=steps_shown(progress)))
-        changes = updates.show_new(visit, opened, path) | {source.photo: gr.skip()}  # it shows it
+        photo = path
+        if Path(path).suffix.lower() in UNSHOWN:
+            photo = str(service.pictures.shown(comparable(open_original(path)), opened.token))
+        changes = updates.show_new(visit, opened, photo)
+        if photo == path:
+            changes[source.photo] = gr.skip()  # it shows it
         if opened.face.faces_found > 1:
             small = service.thumbnails(path)
             visit.thumbnails = [service.pictures.shown(face, opened.token) for face in small]
