@@ -10,11 +10,22 @@ from pathlib import Path
 import av
 import pytest
 from gradio_client import Client
+from gradio_client.client import Job
+from gradio_client.utils import ProgressUnit
 from PIL import Image
 
 from sdflow.marking import GENERATED
 from tests.api.conftest import Server
 from tests.api.helpers import refusal
+
+
+def progress_of(job: Job) -> ProgressUnit:
+    """What is first told of a job's progress."""
+    for _ in range(1200):
+        time.sleep(0.05)
+        if units := job.status().progress_data:
+            return units[0]
+    raise TimeoutError("nothing was told in a minute")
 
 
 def test_sweep_of_one_and_grid_of_two(client: Client, token: str) -> None:
@@ -29,8 +40,9 @@ def test_sweep_of_one_and_grid_of_two(client: Client, token: str) -> None:
 
 
 def test_sweep_of_all_attributes(client: Client, server: Server, token: str) -> None:
-    _, report = client.predict(token, attribute="all", steps=2, api_name="/sweep")
-    assert report["pictures"] == 1 + 2 * len(server.service.attributes)
+    job = client.submit(token, attribute="all", steps=2, api_name="/sweep")
+    assert progress_of(job).length == 1 + 2 * len(server.service.attributes)
+    job.cancel()
 
 
 def test_morph_to_an_edit_and_through_stops(client: Client, token: str) -> None:
@@ -106,11 +118,8 @@ def seconds_until_free(client: Client, token: str) -> float:
 
 def test_a_cancelled_job_ends(client: Client, server: Server, token: str) -> None:
     job = client.submit(token, **LONG)
-    progress = None
-    while not progress:
-        time.sleep(0.05)
-        progress = job.status().progress_data
-    assert progress[0].length == 250 and progress[0].desc == "Making pictures"
+    progress = progress_of(job)
+    assert progress.length == 250 and progress.desc == "Making pictures"
     job.cancel()
     assert seconds_until_free(client, token) < 15
     assert not server.service._models._taken
