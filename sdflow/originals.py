@@ -11,15 +11,19 @@ import io
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from sdflow import images, marking
-from sdflow.align import Alignment
+from sdflow.align import Alignment, crop_square
 from sdflow.metadata import Metadata, read_metadata
 
+if TYPE_CHECKING:
+    from sdflow.faces import Face
+
+OTHER_PHOTO = 25  # levels of 255; mean difference of the crops, above which it is another photo
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 _LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}  # pixels
@@ -241,6 +245,29 @@ def open_original(source: str | Path | bytes | BinaryIO | Image.Image | np.ndarr
     return Original(
         pixels, profile, embedded, alpha, grey, form, not is_lossy, jpeg, read_metadata(image)
     )
+
+
+def check_same_photo(face: Face, original: Original) -> None:
+    """Tell a photo that a face was not cut from; edits and encoders may have changed it.
+
+    Raises:
+        ValueError: it has another size, or shows something else there.
+    """
+    of, has = face.alignment.photo_size, original.working_size
+    if tuple(of) != has:
+        raise ValueError(
+            f"The face is from a photo of {of[0]} x {of[1]} pixels, the one to paste into has "
+            f"{has[0]} x {has[1]}. Name the photo that it was opened from."
+        )
+    if face.picture is None:
+        return
+    crop, _ = crop_square(original.working(), face.alignment.quad, 64)
+    crops = [np.asarray(image.resize((64, 64)), np.float32) for image in (crop, face.picture)]
+    if np.abs(crops[0] - crops[1]).mean() > OTHER_PHOTO:
+        raise ValueError(
+            "The photo to paste into shows something else where the face was. Name the photo that "
+            "it was opened from."
+        )
 
 
 def _profiles(profile: object, mode: str) -> tuple[bytes | None, bytes | None]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sdflow.pipeline import Editor
     from sdflow.recipes import Recipe
 
-OTHER_PHOTO = 25  # levels of 255; mean difference of the crops, above which it is another photo
 DROPPED = "What the face file changed the generator by is dropped: add --tune to make it anew."
 Failures = list[dict[str, str]]  # of each photo its name and, as `error`, a sentence
 
@@ -91,7 +90,7 @@ def read_source(path: Path, pasting: Pasting | None = None) -> Source:
     """
     from sdflow.faces import is_face_file, load_face
     from sdflow.images import open_photo
-    from sdflow.originals import open_original
+    from sdflow.originals import check_same_photo, open_original
     from sdflow.recipes import is_recipe, load_recipe
 
     kept = recipe = None
@@ -138,33 +137,6 @@ def read_sources(paths: Sequence[Path]) -> tuple[list[Source], Failures]:
     if not sources:
         raise first
     return sources, failures
-
-
-def check_same_photo(face: Face, original: Original) -> None:
-    """Tell a photo that a face was not cut from; edits and encoders may have changed it.
-
-    Raises:
-        ValueError: it has another size, or shows something else there.
-    """
-    import numpy as np
-
-    from sdflow.align import crop_square
-
-    of, has = face.alignment.photo_size, original.working_size
-    if tuple(of) != has:
-        raise ValueError(
-            f"The face is from a photo of {of[0]} x {of[1]} pixels, the one to paste into has "
-            f"{has[0]} x {has[1]}. Name the photo that it was opened from."
-        )
-    if face.picture is None:
-        return
-    crop, _ = crop_square(original.working(), face.alignment.quad, 64)
-    crops = [np.asarray(image.resize((64, 64)), np.float32) for image in (crop, face.picture)]
-    if np.abs(crops[0] - crops[1]).mean() > OTHER_PHOTO:
-        raise ValueError(
-            "The photo to paste into shows something else where the face was. Name the photo that "
-            "it was opened from."
-        )
 
 
 def load_editor(strengths: dict[str, float]) -> tuple[Editor, float]:

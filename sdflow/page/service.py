@@ -17,13 +17,12 @@ from PIL import Image
 
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute, shipped_attributes
-from sdflow.commands.opening import check_same_photo
 from sdflow.cutout import cut_out
 from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_file, load_face
 from sdflow.images import BadImage, open_photo
 from sdflow.invert import REFINED, OnStep, Step
 from sdflow.media import Render
-from sdflow.originals import open_original
+from sdflow.originals import check_same_photo, open_original
 from sdflow.page.files import SWEEP_EVERY, Files
 from sdflow.page.loading import Loading
 from sdflow.page.pasting import PastedPhoto
