@@ -124,6 +124,8 @@ class Visit:
             self.work.abandon()
         self.trials.stop()
         self.gathered.stop()
+        if self.gathered.board:
+            self.gathered.board.discard()
         tokens = self.tokens | {person.token for person in self.gathered.people}
         uploads, self.tokens, self.uploads = self.uploads, set(), set()
         self.photo, self.thumbnails, self.gathered = None, [], Gathered()
