@@ -11,10 +11,11 @@ from pathlib import Path
 import gradio as gr
 
 from sdflow.page import tiles
-from sdflow.page.boards import attributes_board, fill, people_board, small, states_of
+from sdflow.page.boards import attributes_board, people_board, small, states_of
 from sdflow.page.endpoints import LONG
 from sdflow.page.errors import as_sentence, told
 from sdflow.page.events.returning import AT_ONCE, add_return, at
+from sdflow.page.events.showing import Showing
 from sdflow.page.events.variants import BOARDS
 from sdflow.page.layout import Parts
 from sdflow.page.many import MOST_PEOPLE
@@ -33,21 +34,8 @@ def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
     """Connects the tab."""
     session = parts.session
 
-    def shown(visit: Visit) -> Changes:
-        """The board as far as it is made."""
-        board = visit.gathered.board
-        if board is None:
-            return {
-                panel.board: tiles.empty(visit.say("compare.empty")),
-                panel.working: "",
-                panel.sheet: gr.update(value=None, interactive=False),
-            }
-        name = visit.say("compare.board")
-        return {
-            panel.board: tiles.board_tiles(visit.language, board, visit.strengths, name),
-            panel.working: tiles.board_status(visit.language, board, "compare.progress"),
-            panel.sheet: gr.update(value=board.sheet, interactive=board.sheet is not None),
-        }
+    showing = Showing(service, panel, lambda visit: visit.gathered, "compare")
+    shown, outcome = showing.shown, showing.outputs
 
     def listed(visit: Visit) -> Changes:
         """Who is to be compared."""
@@ -182,26 +170,7 @@ def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
         visit.gathered.stop()
         return shown(visit)
 
-    @told
-    async def make(visit: Visit) -> AsyncIterator[Changes]:
-        gathered = visit.gathered
-        board = gathered.board
-        yield shown(visit)
-        if board is None or board.done:
-            return
-        try:
-            async for _ in fill(service, board, lambda: gathered.board is board and board.busy):
-                yield shown(visit)
-        except Exception:
-            board.stopped = True
-            yield shown(visit)
-            raise
-        finally:
-            board.stopped = board.sheet is None
-        yield shown(visit)  # also when stopped: a picture may have overtaken that
-
     gathering = [panel.people, panel.clear, panel.make]
-    outcome = [panel.board, panel.working, panel.sheet]
     asked = panel.photos.upload(
         ask_for_photos,
         [session, panel.photos],
@@ -228,7 +197,7 @@ def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
         **AT_ONCE,
     )
     asked.success(
-        make, [session], outcome, show_progress_on=[panel.board], **LONG, **PRIVATELY
+        showing.make, [session], outcome, show_progress_on=[panel.board], **LONG, **PRIVATELY
     )
     panel.stop.click(stop, [session], outcome, queue=False, **QUIETLY)
     add_return(parts, panel.board, lambda visit: states_of(visit.gathered.board))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import gradio as gr
 
 from sdflow.page import tiles
-from sdflow.page.boards import fill, grid_board, states_of, sweep_board
+from sdflow.page.boards import grid_board, states_of, sweep_board
 from sdflow.page.errors import told
 from sdflow.page.events.returning import AT_ONCE, add_return
+from sdflow.page.events.showing import Showing
 from sdflow.page.layout import Parts
 from sdflow.page.panels import Variants
 from sdflow.page.service import NO_FACE, Service
@@ -24,21 +23,8 @@ def add_variants(service: Service, parts: Parts, panel: Variants) -> None:
     """Connects the tab."""
     session = parts.session
 
-    def shown(visit: Visit) -> Changes:
-        """The board as far as it is made."""
-        board = visit.trials.board
-        if board is None:
-            return {
-                panel.board: tiles.empty(visit.say("variants.empty")),
-                panel.working: "",
-                panel.sheet: gr.update(value=None, interactive=False),
-            }
-        name = visit.say("variants.board")
-        return {
-            panel.board: tiles.board_tiles(visit.language, board, visit.strengths, name),
-            panel.working: tiles.board_status(visit.language, board, "variants.progress"),
-            panel.sheet: gr.update(value=board.sheet, interactive=board.sheet is not None),
-        }
+    showing = Showing(service, panel, lambda visit: visit.trials, "variants")
+    shown, outputs = showing.shown, showing.outputs
 
     def follow(visit: Visit) -> Changes:
         return shown(visit) | {
@@ -66,29 +52,6 @@ def add_variants(service: Service, parts: Parts, panel: Variants) -> None:
             visit.trials.board.stopped = True
         return shown(visit)
 
-    @told
-    async def make(visit: Visit) -> AsyncIterator[Changes]:
-        trials = visit.trials
-        board = trials.board
-        yield shown(visit)
-        if board is None or board.done:
-            return
-
-        def wanted() -> bool:
-            return visit.trials is trials and trials.board is board and board.busy
-
-        try:
-            async for _ in fill(service, board, wanted):
-                yield shown(visit)
-        except Exception:
-            board.stopped = True
-            yield shown(visit)
-            raise
-        finally:
-            board.stopped = board.sheet is None
-        yield shown(visit)  # also when stopped: a picture may have overtaken that
-
-    outputs = [panel.board, panel.working, panel.sheet]
     asked = panel.make.click(
         ask,
         [session, panel.kind, panel.across, panel.down, panel.columns, panel.size],
@@ -96,7 +59,7 @@ def add_variants(service: Service, parts: Parts, panel: Variants) -> None:
         trigger_mode="multiple",
         **AT_ONCE,
     )
-    asked.success(make, [session], outputs, **BOARDS, **QUIETLY)
+    asked.success(showing.make, [session], outputs, **BOARDS, **QUIETLY)
     panel.stop.click(stop, [session], outputs, queue=False, **QUIETLY)
     add_return(parts, panel.board, lambda visit: states_of(visit.trials.board))
     add_return(parts, panel.tried, lambda visit: visit.trials.tried)
