@@ -29,7 +29,7 @@ from sdflow.faces import NEW_FILE, Face, FaceFileError, encode_crop, is_face_fil
 from sdflow.images import open_photo, to_image, to_tensor
 from sdflow.invert import REFINED, STEPS, OnStep, Step, invert, refine
 from sdflow.models import ModelSet, load_models
-from sdflow.networks.cnf import FINE
+from sdflow.networks.cnf import FINE, Solver
 from sdflow.originals import Original, open_original
 from sdflow.paste import Pasted, paste_square
 
@@ -180,6 +180,7 @@ class Editor:
         strengths: Mapping[str, float],
         size: int = 1024,
         detail: bool = False,
+        solver: Solver = FINE,
     ) -> Edited:
         """Moves any number of attributes at once; none, or all at 0, gives the inversion.
 
@@ -189,6 +190,7 @@ class Editor:
             size: of the image, 1024 or 512 pixels.
             detail: whether detail of the photo that no code holds is carried over, see
                 `sdflow.detail`; with no strengths that gives the photo's crop itself.
+            solver: of the flow; `cnf.DRAFT` takes less time, and is off by less than a level.
 
         Raises:
             UnknownAttribute, BadStrength: see `edit.parse_strengths`.
@@ -204,7 +206,7 @@ class Editor:
         seconds: Seconds = {}
         with torch.no_grad(), _timed(seconds, "edit"):
             c_target = target_semantics(c, moved, self.models.poles)
-            w_edited = edit(self.models.flow, w, z, c, c_target, self.models.gates, FINE)
+            w_edited = edit(self.models.flow, w, z, c, c_target, self.models.gates, solver)
         with torch.no_grad(), _timed(seconds, "synthesis"):
             image = to_image(self._synthesize(face, w_edited, size))
         code, *values = (x[0].cpu().numpy() for x in (w_edited, c, c_target))

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sdflow.networks.ode import ADAPTIVE, FINE, QUICK, Solver, solve
+from sdflow.networks.ode import ADAPTIVE, DRAFT, FINE, QUICK, Solver, solve
 
-__all__ = ["ADAPTIVE", "FINE", "QUICK", "Flow", "Solver"]
+__all__ = ["ADAPTIVE", "DRAFT", "FINE", "QUICK", "Flow", "Solver"]
 
 EPSILON = 1e-4  # added to a running variance
 MOMENTUM = 0.1  # share of the present batch in the running statistics

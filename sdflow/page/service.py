@@ -22,6 +22,7 @@ from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_fi
 from sdflow.images import BadImage, open_photo
 from sdflow.invert import REFINED, OnStep, Step
 from sdflow.media import Render
+from sdflow.networks.cnf import DRAFT, FINE, Solver
 from sdflow.originals import check_same_photo, open_original
 from sdflow.page.files import SWEEP_EVERY, Files
 from sdflow.page.loading import Loading
@@ -259,12 +260,16 @@ class Service:
         return self.edit_face(self.face(token), strengths, size)
 
     def edit_face(
-        self, face: Face, strengths: Mapping[str, float], size: int = FULL
+        self, face: Face, strengths: Mapping[str, float], size: int = FULL, solver: Solver = FINE
     ) -> Edited:
         """Edits a face that need not be kept; errors as for `Editor.edit`."""
         editor = self.editor
         with self._models:
-            return editor.edit(face, strengths, size)
+            return editor.edit(face, strengths, size, solver=solver)
+
+    def preview(self, token: str | None, strengths: Mapping[str, float]) -> Edited:
+        """A draft of what `edit` gives, sooner."""
+        return self.edit_face(self.face(token), strengths, PREVIEW, DRAFT)
 
     def cut_out(self, picture: Image.Image) -> Image.Image:
         """An edited face without its background, see `sdflow.cutout`."""

@@ -46,6 +46,8 @@ class Visit:
         suffixes: of the picture to take along, of a photo (True) and of a face (False), once the
             visitor has chosen one.
         request: counts what was asked for.
+        previewed: the last request that was for a preview.
+        awaited: the full size of previews will follow once the sliders rest.
         wanted: work on the likeness was asked for, and not stopped since.
         work: on the likeness, as long as it runs.
         gathered: people to compare.
@@ -62,6 +64,8 @@ class Visit:
     where: str = COMPARE
     suffixes: dict[bool, str] = field(default_factory=dict)
     request: int = 0
+    previewed: int = 0
+    awaited: bool = False
     wanted: bool = False
     work: Work | None = None
     gathered: Gathered = field(default_factory=Gathered)

@@ -180,6 +180,7 @@ def test_two_faces_of_a_photo_are_both_in_it(
     one = wait_for_picture(page, start)
     faces.nth(1).click()
     expect(page.locator(SMILE)).to_have_value("0")
+    expect(faces.nth(0)).to_contain_text("edited")
     other = wait_for_picture(page, one)
     press(page, "End", 1)
     both = wait_for_picture(page, other)

@@ -32,7 +32,7 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
             return updates.nothing
         request, face.strengths = visit.ask(), moved
         try:
-            edited, where = service.edit(face.token, moved, PREVIEW), way(service, visit)
+            edited, where = service.preview(face.token, moved), way(service, visit)
             in_photo = where == IN_PHOTO
             seen = seen_face(service, face.token, FACE if in_photo else where, edited)
         except Exception:
@@ -42,24 +42,34 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
             return updates.nothing
         words = visit.say("caption.follows" if in_photo else "caption.preview", size=PREVIEW)
         pair = in_photo or isinstance(seen, tuple)
-        unready = gr.update(interactive=False)
-        return {
+        changes = {
             **({view.inset: seen} if in_photo else updates.picture(seen)),
-            parts.previewed: request,
             view.caption: readout.caption(visit.say, words, "preview", sides=pair),
             parts.source.table: updates.readout(visit, edited),
-            **{file: unready for file in updates.files},
-            **updates.state(visit),
         }
+        goes_on, visit.previewed = visit.previewed == request - 1, request
+        if not (goes_on and visit.awaited):  # else the preview before has done all this
+            unready = gr.update(interactive=False)
+            changes |= {file: unready for file in updates.files} | updates.state(visit)
+        if not visit.awaited:
+            visit.awaited = True
+            changes[parts.previewed] = request
+        return changes
 
     @told
     async def full(visit: Visit) -> AsyncIterator[Changes]:
-        request = visit.request
         yield updates.nothing  # a generator that yields nothing would empty its outputs
-        await asyncio.sleep(FULL_AFTER)
-        if visit.request != request or visit.chosen is None:
-            return
+        request = None
+        try:
+            while visit.request != request:  # until the sliders rest
+                request = visit.request
+                if request != visit.previewed:  # something else is shown, or being made
+                    return
+                await asyncio.sleep(FULL_AFTER)
+        finally:
+            visit.awaited = False
         visit.chosen.history.settle(visit.strengths)
+        yield updates.state(visit)
         try:
             shown = await asyncio.to_thread(full_size, service, visit)
             if visit.request == request:
@@ -101,12 +111,12 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         show_progress_on=[view.caption],
         **PRIVATELY,
     )
-    # The full size follows a preview as an event of its own: in one chain with it, the next
-    # preview would have to wait. A later request makes it give up.
+    # The full size follows the previews as an event of its own: in one chain with them, the next
+    # preview would have to wait. One event waits for all previews of a drag.
     parts.previewed.change(
         full,
         [session],
-        [*updates.seen, *updates.files],
+        [*updates.seen, *updates.files, *updates.states],
         trigger_mode="multiple",
         concurrency_limit=None,
         **QUIETLY,
