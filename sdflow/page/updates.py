@@ -11,6 +11,7 @@ import gradio as gr
 
 from sdflow.faces import Face
 from sdflow.page import readout
+from sdflow.page.history import Strengths
 from sdflow.page.layout import Parts
 from sdflow.page.pictures import FORMATS
 from sdflow.page.service import Opened, Service
@@ -88,9 +89,9 @@ class Updates:
             view.recipe_file: gr.update(value=shown.recipe(), interactive=True),
         }
 
-    def state(self, visit: Visit) -> Changes:
-        """Where the sliders are among those that can be undone or redone, and as JSON."""
-        view, strengths = self._parts.view, visit.strengths
+    def state(self, visit: Visit, strengths: Strengths | None = None) -> Changes:
+        """Where the sliders are, or go, among what can be undone or redone, and as JSON."""
+        view, strengths = self._parts.view, visit.strengths if strengths is None else strengths
         history = visit.chosen and visit.chosen.history
         return {
             view.undo: gr.update(interactive=bool(history and history.can_undo(strengths))),

@@ -56,6 +56,18 @@ def test_undo_and_redo() -> None:
     assert history.redo({"pitch": 1.0}) == {"pitch": 1.0}
 
 
+def test_undo_again_before_the_sliders_have_moved() -> None:
+    history = History()
+    one, two, three = ({"young": step / 4} for step in (1, 2, 3))
+    for state in (one, two, three):
+        history.settle(state)
+    assert [history.undo(three), history.undo(three), history.redo(two)] == [two, one, two]
+    assert history.can_redo(two)
+    history.moved(two)  # there they are
+    assert history.undo(three) == two  # to where they were is a step like any other
+    assert not history.can_redo({"young": 1.0})
+
+
 def test_a_history_has_an_end() -> None:
     history = History()
     for step in range(1, MOST + 20):

@@ -31,7 +31,8 @@ def add_controls(service: Service, parts: Parts, updates: Updates) -> None:
         if visit.chosen is None:
             raise ValueError(NO_FACE)
         moved = {name: strength for name, strength in strengths.items() if strength}
-        return updates.sliders(getattr(visit.chosen.history, way)(moved))
+        state = getattr(visit.chosen.history, way)(moved)
+        return updates.sliders(state) | updates.state(visit, state)
 
     def reset() -> Changes:
         return updates.sliders({})
@@ -46,7 +47,14 @@ def add_controls(service: Service, parts: Parts, updates: Updates) -> None:
     quickly = {"queue": False, **QUIETLY}
     outputs = [*sliders.values()]
     for button, function in ((view.undo, undo), (view.redo, redo)):
-        button.click(function, [session], outputs, inputs_kwargs=sliders, **quickly)
+        button.click(
+            function,
+            [session],
+            [*outputs, *updates.states],
+            inputs_kwargs=sliders,
+            trigger_mode="multiple",
+            **quickly,
+        )
     view.reset.click(reset, None, outputs, **quickly)
     for preset, button in controls.presets.items():
         named = [sliders[name] for name in preset.strengths]

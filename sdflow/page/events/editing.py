@@ -31,6 +31,7 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         if face is None or moved == face.strengths:  # its sliders were only put in place
             return updates.nothing
         request, face.strengths = visit.ask(), moved
+        face.history.moved(moved)
         try:
             edited, where = service.preview(face.token, moved), way(service, visit)
             in_photo = where == IN_PHOTO
