@@ -56,7 +56,7 @@ def make_page(service: Service) -> gr.Blocks:
     """The page and its endpoints, on top of a service that may still be loading."""
     # Deletes uploads after two hours; looks every hour.
     with gr.Blocks(title="SDFlow: edit faces in photos", delete_cache=(3600, 7200)) as page:
-        gr.HTML(text("header"), elem_id="header")
+        header = gr.HTML(text("header"), elem_id="header")
         banner = gr.HTML(text("loading"), elem_id="banner", visible=service.status != "ready")
         session, previewed, looked = gr.State(Visit()), gr.State(0), gr.State(0)
         with gr.Row(elem_id="workbench"):
@@ -88,6 +88,11 @@ def make_page(service: Service) -> gr.Blocks:
         page.load(greet, [session], queue=False, **QUIETLY)
         page.load(wait_for_models, outputs=[banner], concurrency_limit=None, **QUIETLY)
         add_endpoints(service)
+    for event in page.fns.values():
+        # Every message of any event makes the browser look at all components that have ever shown
+        # progress; where an event names none, at all its outputs, even if it shows nothing.
+        if event.show_progress == "hidden" and not event.show_progress_on:
+            event.show_progress_on = [header]
     return page.queue(max_size=20)
 
 
