@@ -1,4 +1,8 @@
-"""Fetches all weights, the training's too, once, and then keeps every test off the network."""
+"""Fetches all weights, the training's too, once, and then keeps every test off the network.
+
+Two processes share the tests. Those of a folder with a server, and those of any other file, stay
+together, so that what they share is made once.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,31 @@ if TYPE_CHECKING:
     from sdflow.pipeline import Editor
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch: each process has its own core
+SERVING = ("tests/api/", "tests/browser/")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """All weights onto this machine, by the first of the processes."""
+    if IS_WORKER or session.config.option.collectonly:
+        return
+    from sdflow import weights
+    from sdflow.manifest import read_manifest
+
+    for entry in read_manifest().values():
+        for file in entry.files:
+            weights.path(entry.name, file.name)
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist then reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests stay together."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        folder = next((name for name in SERVING if file.startswith(name)), None)
+        item.add_marker(pytest.mark.xdist_group(folder or file))
 
 
 class NetworkUsed(RuntimeError):
@@ -49,13 +78,7 @@ def only_here(call: Callable[..., Any], host: Callable[..., object]) -> Callable
 
 @pytest.fixture(scope="session", autouse=True)
 def offline() -> Iterator[None]:
-    """All weights on this machine, then no network but the loopback."""
-    from sdflow import weights
-    from sdflow.manifest import read_manifest
-
-    for entry in read_manifest().values():
-        for file in entry.files:
-            weights.path(entry.name, file.name)
+    """No network but the loopback."""
 
     def peer(sock: socket.socket, address: Any, *rest: object) -> object:  # noqa: ANN401
         del rest

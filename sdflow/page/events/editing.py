@@ -48,7 +48,10 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
             view.caption: readout.caption(visit.say, words, "preview", sides=pair),
             parts.source.table: updates.readout(visit, edited),
         }
-        visit.previewed = request
+        goes_on, visit.previewed = visit.previewed == request - 1, request
+        if not (goes_on and visit.awaited):  # else the preview before has done all this
+            unready = gr.update(interactive=False)
+            changes |= {file: unready for file in updates.files} | updates.state(visit)
         if not visit.awaited:
             visit.awaited = True
             changes[parts.previewed] = request
@@ -57,13 +60,12 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
     @told
     async def full(visit: Visit) -> AsyncIterator[Changes]:
         yield updates.nothing  # a generator that yields nothing would empty its outputs
-        request, unready = None, gr.update(interactive=False)
+        request = None
         try:
             while visit.request != request:  # until the sliders rest
                 request = visit.request
                 if request != visit.previewed:  # something else is shown, or being made
                     return
-                yield dict.fromkeys(updates.files, unready) | updates.state(visit)
                 await asyncio.sleep(FULL_AFTER)
         finally:
             visit.awaited = False
@@ -101,7 +103,7 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         [slider.change for slider in sliders.values()],
         preview,
         [session],
-        [parts.previewed, *updates.seen],  # few: each costs the browser time
+        [parts.previewed, *updates.seen, *updates.files, *updates.states],
         inputs_kwargs=sliders,
         trigger_mode="always_last",
         **MODELS,
