@@ -15,6 +15,7 @@ from PIL import Image
 
 from sdflow.page.service import Service
 from sdflow.pipeline import Editor
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def server(editor: Editor, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     service = Service(app.PRIVATE / "api", load=lambda: editor, steps=0)
     service.start().result()
     page = app.make_page(service)
-    options = {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True}
-    yield Server(service, page, app.launch(page, service, **options)[1])
+    options = {"server_name": "127.0.0.1", "server_port": free_port(), "quiet": True}
+    yield Server(service, page, app.launch(page, service, prevent_thread_lock=True, **options)[1])
     page.close()
 
 

@@ -13,6 +13,7 @@ from sdflow.manifest import Archive, WeightFile, hash_file
 from sdflow.page.service import Service
 from sdflow.pipeline import Editor
 from sdflow.weights import cache_dir
+from tests.ports import free_port
 
 CHROMIUM = "/usr/bin/chromium"
 AXE_ARCHIVE = Archive(
@@ -49,9 +50,8 @@ def url(service: Service) -> Iterator[str]:
     import app
 
     page = app.make_page(service)
-    yield app.launch(
-        page, service, server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
-    )[1]
+    options = {"server_name": "127.0.0.1", "server_port": free_port(), "quiet": True}
+    yield app.launch(page, service, prevent_thread_lock=True, **options)[1]
     page.close()
 
 
