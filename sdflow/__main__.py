@@ -23,14 +23,16 @@ from sdflow.commands import (
     faces,
     measurements,
     morphs,
+    publishing,
     reading,
     sheets,
     weights,
 )
+from sdflow.commands.options import add_selection, take_selection
 from sdflow.commands.progress import end_line
 from sdflow.manifest import WeightsError
 
-_TABLES = faces, reading, sheets, morphs, batch, attributes, measurements, weights
+_TABLES = faces, reading, sheets, morphs, batch, attributes, measurements, weights, publishing
 VERBS = tuple(verb for table in _TABLES for verb in table.VERBS)
 GROUPS = {
     "weights": ("the networks' weights on this machine", ("weights status", "weights fetch")),
@@ -83,6 +85,8 @@ def make_parser(verbs: Sequence[Verb] = VERBS, training: bool = False) -> argpar
             add_group(group)
         own = add(group, name, verb.help, verb.examples)
         verb.options(own)
+        if group != "weights":
+            add_selection(own)
         own.add_argument("--json", action="store_true", help="print one JSON object")
         own.set_defaults(run=verb.run, show=verb.show)
     add_group("train")
@@ -98,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # names of files may be no text at all
         stream.reconfigure(errors="backslashreplace")
     try:
+        arguments = take_selection(arguments)
         args = make_parser(training=arguments[:1] == ["train"]).parse_args(arguments)
         report = args.run(args)
         if report is not None:

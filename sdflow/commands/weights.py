@@ -12,14 +12,15 @@ from sdflow.commands.reports import show_table
 from sdflow.manifest import USES, Entry, WeightsError, add_repository_entry, read_manifest
 
 
-def weights_status(training: bool = True) -> Report:
+def weights_status() -> Report:
     """Which files of the weights this machine has, and where; nothing is opened or fetched."""
     rows = []
-    for entry in _entries((), training):
+    for entry in _entries((), USES):
         for file in entry.files:
             place, path = weights.find(entry, file) or ("not here", None)
             row = {"name": entry.name, "file": file.name, "size": file.size, "use": entry.use}
             row |= {"place": place, "path": path and str(path), "licence": entry.licence}
+            row |= {"pinned": entry.is_pinned}
             rows.append(row)
     return {"cache": str(weights.cache_dir()), "files": rows}
 
@@ -32,7 +33,7 @@ def weights_fetch(names: Sequence[str] = (), training: bool = False) -> Report:
     """
     paths = {
         entry.name: [str(weights.path(entry.name, file.name)) for file in entry.files]
-        for entry in _entries(names, training)
+        for entry in _entries(names, ("runtime", "training") if training else ("runtime",))
     }
     return {"cache": str(weights.cache_dir()), "weights": paths}
 
@@ -43,18 +44,20 @@ def weights_verify(names: Sequence[str] = ()) -> Report:
     Raises:
         WeightsError: a file is damaged, or missing although it was named or users need it.
     """
-    right, wrong = [], []
-    for entry in _entries(names, training=True):
+    right, wrong, unknown = [], [], []
+    for entry in _entries(names, USES):
         for file in entry.files:
             place, path = weights.find(entry, file) or (None, None)
             if path is None and (names or entry.use == "runtime"):
                 wrong.append(f"{entry.name}/{file.name} is not on this machine.")
+            elif path is not None and not file.sha256:
+                unknown.append(f"{path} was not checked: {entry.name} is not pinned.")
             elif path is not None:
                 reason = weights.damage(path, file)
                 right.append(str(path)) if reason is None else wrong.append(reason)
     if wrong:
         raise WeightsError(f"{' '.join(wrong)} Run `python -m sdflow weights fetch`.")
-    return {"verified": right}
+    return {"verified": right, "warnings": unknown}
 
 
 def weights_add(name: str, files: Sequence[Path], use: str, licence: str) -> Report:
@@ -68,7 +71,7 @@ def weights_add(name: str, files: Sequence[Path], use: str, licence: str) -> Rep
     return {"name": entry.name, "use": entry.use, "licence": entry.licence, "files": rows}
 
 
-def _entries(names: Sequence[str], training: bool) -> list[Entry]:
+def _entries(names: Sequence[str], uses: Sequence[str]) -> list[Entry]:
     entries = read_manifest()
     if unknown := [name for name in names if name not in entries]:
         raise WeightsError(
@@ -76,7 +79,7 @@ def _entries(names: Sequence[str], training: bool) -> list[Entry]:
         )
     if names:
         return [entries[name] for name in names]
-    return [entry for entry in entries.values() if training or entry.use == "runtime"]
+    return [entry for entry in entries.values() if entry.use in uses]
 
 
 def _no_options(parser: argparse.ArgumentParser) -> None:
@@ -104,8 +107,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _show_status(report: Report) -> str:
     rows = [("weights", "file", "MB", "use", "where")]
     for row in report["files"]:
-        size = f"{row['size'] / 1e6:.1f}"
-        rows.append((row["name"], row["file"], size, row["use"], row["place"]))
+        size = f"{row['size'] / 1e6:.1f}" if row["size"] else "?"
+        place = row["place"] if row["pinned"] else f"{row['place']}, not pinned"
+        rows.append((row["name"], row["file"], size, row["use"], place))
     return f"{show_table(rows, right=(2,))}\ncache: {report['cache']}"
 
 
