@@ -67,6 +67,11 @@ class Entry:
         is_dated = not isinstance(self.source, HubCommit) or bool(self.source.commit)
         return is_dated and all(file.size and file.sha256 for file in self.files)
 
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether a Hub repository is known to have the files."""
+        return isinstance(self.source, HubCommit) and bool(self.source.repository)
+
     def file(self, name: str | None = None) -> WeightFile:
         """The file called `name`; it may be left out if the entry has one file.
 

@@ -117,7 +117,11 @@ def weights_pin(names: Sequence[str] = ()) -> Report:
         WeightsError: no such entries, or the Hub does not show them; nothing is recorded then.
     """
     left = [entry for entry in read_manifest().values() if not entry.is_pinned]
-    chosen = [find_entry(name) for name in names] if names else list(filter(_is_on_hub, left))
+    chosen = (
+        [find_entry(name) for name in names]
+        if names
+        else [entry for entry in left if entry.is_on_hub]
+    )
     pinned = [hub.pin(entry) for entry in chosen]
     rows = [
         {"name": new.name, "repository": new.source.repository, "file": file.name}
@@ -128,12 +132,8 @@ def weights_pin(names: Sequence[str] = ()) -> Report:
     ]
     if pinned:
         record_entries(pinned)
-    unpublished = [entry.name for entry in left if not _is_on_hub(entry)]
+    unpublished = [entry.name for entry in left if not entry.is_on_hub]
     return {"manifest": str(manifest_path()), "files": rows, "unpublished": unpublished}
-
-
-def _is_on_hub(entry: Entry) -> bool:
-    return isinstance(entry.source, HubCommit) and bool(entry.source.repository)
 
 
 def _converted(folder: Path) -> dict[str, dict[str, Any]]:
@@ -204,16 +204,20 @@ def _show_published(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _show_pinned(report: Report) -> str:
+def show_pins(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What `weights_pin` has changed, for a person."""
     lines = []
-    for row in report["files"]:
+    for row in rows:
         lines.append(f"{row['name']}: {row['file']} of {row['repository']}")
         for what in ("commit", "size", "sha256"):
             old = row["was"][what] or "not recorded"
             is_same = row["was"][what] == row[what]
             lines.append(f"  {what}: {f'still {old}' if is_same else f'{old} → {row[what]}'}")
-    if not lines:
-        lines.append("All that is on the Hub is pinned.")
+    return lines
+
+
+def _show_pinned(report: Report) -> str:
+    lines = show_pins(report["files"]) or ["All that is on the Hub is pinned."]
     if report["unpublished"]:
         lines.append(
             f"Not on the Hub: {', '.join(report['unpublished'])}. `weights publish` pins them."

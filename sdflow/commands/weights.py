@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from sdflow import weights
 from sdflow.commands import Report, Verb
+from sdflow.commands.publishing import show_pins, weights_pin
 from sdflow.commands.reports import show_table
-from sdflow.manifest import USES, Entry, WeightsError, add_repository_entry, read_manifest
+from sdflow.manifest import (
+    USES,
+    Entry,
+    WeightsError,
+    add_repository_entry,
+    manifest_path,
+    read_manifest,
+)
 
 
 def weights_status() -> Report:
@@ -28,14 +37,21 @@ def weights_status() -> Report:
 def weights_fetch(names: Sequence[str] = (), training: bool = False) -> Report:
     """Make sure that this machine has the named weights, or all, whole and right.
 
+    Files of the Hub that are not pinned are, in a list of weights that can be written.
+
     Raises:
         WeightsError: a file cannot be had.
     """
+    entries = _entries(names, ("runtime", "training") if training else ("runtime",))
+    unpinned = [entry.name for entry in entries if entry.is_on_hub and not entry.is_pinned]
+    pinned = []
+    if unpinned and os.access(manifest_path().parent, os.W_OK):
+        pinned = weights_pin(unpinned)["files"]
     paths = {
         entry.name: [str(weights.path(entry.name, file.name)) for file in entry.files]
-        for entry in _entries(names, ("runtime", "training") if training else ("runtime",))
+        for entry in entries
     }
-    return {"cache": str(weights.cache_dir()), "weights": paths}
+    return {"cache": str(weights.cache_dir()), "weights": paths, "pinned": pinned}
 
 
 def weights_verify(names: Sequence[str] = ()) -> Report:
@@ -115,7 +131,9 @@ def _show_status(report: Report) -> str:
 
 def _show_fetched(report: Report) -> str:
     lines = [path for paths in report["weights"].values() for path in paths]
-    return "\n".join([*lines, f"{len(lines)} files are here and right."])
+    return "\n".join(
+        [*show_pins(report["pinned"]), *lines, f"{len(lines)} files are here and right."]
+    )
 
 
 def _show_verified(report: Report) -> str:

@@ -90,6 +90,13 @@ def test_an_unpinned_file_is_used_but_not_silently(unpinned: House, hub: Hub) ->
     assert "Could not look up a.bin of some/net: HF_HUB_OFFLINE is set." in out
 
 
+def test_fetching_an_unpinned_file_by_name_pins_it(unpinned: House, hub: Hub) -> None:
+    ran = run(unpinned, hub, "fetch", "hub")
+    assert ran.returncode == 0 and f"commit: not recorded → {COMMIT}" in ran.stdout, ran.stderr
+    assert manifest.find_entry("hub").is_pinned and "not pinned" not in ran.stderr
+    assert told(unpinned, hub, HF_HUB_OFFLINE="1") == ("a\n", "")
+
+
 def test_an_unpinned_file_is_still_checked_against_the_hub(unpinned: House, hub: Hub) -> None:
     hub.troubles = {"GET": iter(["other"] * 9)}
     out, _ = told(unpinned, hub)
