@@ -8,68 +8,37 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import zlib
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from sdflow.networks.cnf import ADAPTIVE, FINE, QUICK, Flow, Solver
 from sdflow.training import losses
+from tests.networks.filling import GOLDENS, check, close, differences, drawn, filled
+from tests.networks.filling import golden as stored
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
 CONTRACT = json.loads((GOLDENS / "cnf_flow.json").read_text(encoding="utf-8"))
-RULES = CONTRACT["rules"]
+ORIGINALS_CONSTANT = 511 / 2 * math.log(2 * math.pi)  # it adds this to each element's nll
 PRECISE = [Solver(tolerance=1e-10), Solver("rk4", steps=40)]  # adjoint; through the steps
 
 
 def golden(part: str) -> dict[str, Tensor]:
-    with np.load(GOLDENS / "cnf_flow.npz") as stored:
-        return {
-            name.removeprefix(f"{part}/"): torch.from_numpy(stored[name])
-            for name in stored.files if name.startswith(f"{part}/")
-        }
+    return stored(part, "cnf_flow")
 
 
-def filled(shapes: dict[str, list[int]]) -> dict[str, Tensor]:
-    """Numbers for every key, drawn by the first rule that matches its name."""
-    state = {}
-    for key, shape in shapes.items():
-        rule = next(rule for rule in RULES if re.search(rule["match"], key))
-        generator = np.random.default_rng(zlib.crc32(key.encode("utf-8")))
-        n = np.asarray(generator.standard_normal(shape, dtype=np.float32))
-        if rule["op"] == "zeros":
-            value = np.zeros(shape, np.float32)
-        elif rule["op"] == "normal_fan_in":
-            value = np.float32(rule["gain"] / math.sqrt(math.prod(shape[1:]))) * n
-        else:
-            n = np.abs(n) if rule["op"] == "abs_normal" else n
-            value = np.float32(rule["offset"]) + np.float32(rule["scale"]) * n
-        state[key] = torch.from_numpy(np.asarray(value, np.float32))
-    return state
+def filled_flow(attributes: int) -> dict[str, Tensor]:
+    shapes = CONTRACT[f"a{attributes}"]["shapes"]
+    return filled({key: (shape, "float32") for key, shape in shapes.items()}, CONTRACT["rules"])
 
 
 def inputs(part: str) -> dict[str, Tensor]:
-    drawn = {}
-    for name, how in CONTRACT[part]["inputs"].items():
-        if how["kind"] == "values":
-            value = np.asarray(how["values"], np.float32)
-        elif how["kind"] == "uniform":
-            generator = np.random.default_rng(how["seed"])
-            value = generator.random(how["shape"], dtype=np.float32)
-        else:
-            generator = np.random.default_rng(how["seed"])
-            value = np.float32(how["scale"]) * generator.standard_normal(how["shape"], np.float32)
-        drawn[name] = torch.from_numpy(value)
-    return drawn
+    return drawn(CONTRACT[part]["inputs"])
 
 
 def contract_flow(attributes: int) -> Flow:
     flow = Flow(attributes)
-    flow.load_state_dict(filled(CONTRACT[f"a{attributes}"]["shapes"]), strict=True)
+    flow.load_state_dict(filled_flow(attributes), strict=True)
     return flow.eval()
 
 
@@ -86,28 +55,20 @@ def small_flow(seed: int = 0) -> Flow:
     return flow.eval()
 
 
-def close(actual: Tensor, expected: Tensor, atol: float, rtol: float = 0.0) -> None:
-    torch.testing.assert_close(actual.detach(), expected, atol=atol, rtol=rtol)
-
-
 # ---- the original's numbers
 
 
-def test_filled_numbers_are_the_contracts() -> None:
-    state = filled(CONTRACT["a3"]["shapes"])
-    for key, check in CONTRACT["fill_check"].items():
-        first = state[key].flatten()[:3]
-        close(first, torch.tensor(check["first3"]), atol=1e-6)
-        assert state[key].double().sum().item() == pytest.approx(check["sum"], abs=1e-3)
-
-
 @pytest.mark.parametrize("attributes", [3, 5])
-def test_keys_shapes_and_dtypes(attributes: int) -> None:
-    state = Flow(attributes).state_dict()
-    shapes = {key: list(value.shape) for key, value in state.items()}
-    assert shapes == CONTRACT[f"a{attributes}"]["shapes"]
-    assert {value.dtype for value in state.values()} == {torch.float32}
-    assert sum(p.numel() for p in Flow(3).parameters()) == 1605633
+def test_filled_numbers_are_the_contracts(attributes: int) -> None:
+    of_size = CONTRACT[f"a{attributes}"].get("fill_check", {})  # where the shapes differ
+    check(filled_flow(attributes), CONTRACT["fill_check"] | of_size)
+
+
+@pytest.mark.parametrize(("attributes", "parameters"), [(3, 1605633), (5, 1617921)])
+def test_keys_shapes_and_dtypes(attributes: int, parameters: int) -> None:
+    flow, shapes = Flow(attributes), CONTRACT[f"a{attributes}"]["shapes"]
+    assert differences(flow, {key: (shape, "float32") for key, shape in shapes.items()}) == []
+    assert len(shapes) == 42 and sum(p.numel() for p in flow.parameters()) == parameters
 
 
 @pytest.mark.parametrize("attributes", [3, 5])
@@ -150,6 +111,8 @@ def test_solved_as_the_original_does(attributes: int) -> None:
     z, delta = flow(x["w"], x["cond"], x["e_forward"])
     close(z[:, :2], expected["z"], 2e-4)
     close(delta, expected["delta_logp"], 5e-3)
+    close(delta, expected["delta_logp_highprec"], 5e-3)
+    close(losses.nll(z, delta) + ORIGINALS_CONSTANT, expected["nll_as_reference"], 2e-4)
     z, delta = flow(x["w_b2"], x["cond_b2"], x["e_b2"])
     close(z[:, :1], expected["z_b2"], 2e-4)
     close(delta, expected["delta_logp_b2"], 5e-3)
@@ -191,8 +154,7 @@ def test_nll(trained_once: tuple[Solver, Flow, Tensor, Tensor, Tensor]) -> None:
     if solver == ADAPTIVE:
         close(z[:, :1], expected["z_train_first2tokens"], 5e-4)
     close(delta, expected["delta_logp_train"], 5e-3)
-    constant = 511 / 2 * math.log(2 * math.pi)  # the original adds it to each element
-    close(losses.nll(z, delta) + constant, expected["nll"], 2e-4)
+    close(losses.nll(z, delta) + ORIGINALS_CONSTANT, expected["nll"], 2e-4)
 
 
 def test_gradients_of_nll(trained_once: tuple[Solver, Flow, Tensor, Tensor, Tensor]) -> None:
