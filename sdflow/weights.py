@@ -167,10 +167,16 @@ def is_checked(found: Path, file: WeightFile) -> bool:
 def damage(found: Path, file: WeightFile) -> str | None:
     """What differs between a local file and its record, in one sentence; None if nothing.
 
-    A file that is not pinned has no record, and so nothing to differ from.
+    A file that is not pinned has no record, and so nothing to differ from. What was converted
+    from the recorded file says so itself.
     """
     if not file.sha256:
         return None
+    if found.name != file.name and (told := describe(found)):
+        digest = told["source_sha256"]
+        if digest == file.sha256:
+            return None
+        return f"{found} was converted from sha256 {digest[:12]}…, not {file.sha256[:12]}…."
     try:
         size = found.stat().st_size
         if size != file.size:
@@ -196,9 +202,13 @@ def _copies(entry: Entry, file: WeightFile) -> Iterator[tuple[str, Path]]:
         places = [("folder", folder / entry.name), ("folder", folder), *places]
     if not isinstance(entry.source, HubCommit):
         places.append(("cache", cache_dir() / entry.name))
+    names = [file.name]
+    if entry.use == "full-size" and (converted := f"{entry.name}.safetensors") != file.name:
+        names.append(converted)
     for place, folder in places:
-        if (folder / file.name).is_file():
-            yield place, (folder / file.name).absolute()
+        for name in names:
+            if (folder / name).is_file():
+                yield place, (folder / name).absolute()
     if isinstance(entry.source, HubCommit) and entry.is_pinned:
         yield from _hub_copy(entry.source, file)
     elif isinstance(entry.source, Archive) and entry.source.registry == "pypi":

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sdflow import manifest, weights
+from sdflow import checkpoints, manifest, weights
 from sdflow.weights import WeightsError
 from tests.weights.house import COMMIT, CONTENT, House, put, record
 from tests.weights.hub import Hub, run, told
+from tests.weights.published import published, save
 
 LATER = "f" * 40
 
@@ -115,6 +116,25 @@ def test_a_file_that_nobody_published(
     assert weights.path("mine") == mine == weights.path("mine")
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "is taken as it is: no sha256 of mine is recorded" in err
+
+
+def test_a_converted_file_stands_for_the_published_one(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save(published("flow_a3"), tmp_path / "published.pt")
+    made, _ = checkpoints.convert(source, tmp_path / "mine")
+    monkeypatch.setenv("SDFLOW_WEIGHTS_DIR", str(made.parent))
+    file = record(source.name, content=source.read_bytes())
+    entry = {**house.entries[-1], "name": "flow_a3", "use": "full-size", "files": [file]}
+    house.entries.append(entry)
+    house.write()
+    assert weights.find(manifest.find_entry("flow_a3"), manifest.WeightFile(**file))
+    assert weights.path("flow_a3") == made and checkpoints.load("flow_a3").name == "flow_a3"
+    monkeypatch.setattr(weights, "_checked", set())
+    file["sha256"] = "0" * 64
+    house.write()
+    with pytest.raises(WeightsError, match=r"converted from sha256 .*, not 0{12}…. Replace it"):
+        weights.path("flow_a3")
 
 
 def test_verbs_with_unpinned_entries(unpinned: House, hub: Hub, tmp_path: Path) -> None:
