@@ -1,11 +1,8 @@
-"""The one table of attributes; which of them a page shows comes from the loaded model set."""
+"""The one table of attributes; `sdflow.selection` says which of them have a slider."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-
-from sdflow import weights
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,8 @@ class Attribute:
         layers: of W+, from the first to before the last, that training lets it move: 0 to 3 are
             pose and shape, 4 to 7 the face's parts, from 8 on texture and, later, colour.
         group: heading under which a page puts it.
-        teacher: whose measurement the training labels are.
+        teacher: whose measurement the training labels are; empty for what the released models
+            alone know.
         judge: whose measurement evaluation trusts; shares no weights with the teacher.
     """
 
@@ -83,6 +81,9 @@ ATTRIBUTES: dict[str, Attribute] = {
             "BiSeNet: CIE L of the hair", _HAIR_JUDGE,
         ),
         Attribute(
+            "wavy_hair", "Hair waves", "straight", "wavy", (-0.2, 1.2), (0, 18), "Hair", "", "",
+        ),
+        Attribute(
             "long_hair", "Hair length", "short", "long", (-0.4, 1.8), (0, 12), "Hair",
             "BiSeNet: hair below the mouth", _HAIR_JUDGE,
         ),
@@ -109,13 +110,3 @@ ATTRIBUTES: dict[str, Attribute] = {
         ),
     )
 }  # fmt: skip
-
-
-def shipped_attributes() -> tuple[Attribute, ...]:
-    """The rows that have a slider in the embedded models; no network is loaded to tell.
-
-    Raises:
-        WeightsError: the flow's file is missing or damaged.
-    """
-    settings = json.loads(weights.metadata("flow")["settings"])
-    return tuple(ATTRIBUTES[name] for name in settings["shipped"])

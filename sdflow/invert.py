@@ -73,6 +73,8 @@ def invert(
 def encode(models: ModelSet, crop: torch.Tensor, looks: int = LOOKS) -> torch.Tensor:
     """The encoder's code of a crop (B, 3, 256, 256), corrected ``looks`` times, (B, 18, 512)."""
     w = models.encoder(crop)
+    if models.corrector is None:
+        return w
     photo = look(models, crop)
     for _ in range(looks):
         rendered = F.avg_pool2d(models.synthesis(w, 512), 2)  # (B, 3, 256, 256)

@@ -1,4 +1,4 @@
-"""Model sets: loads the networks behind one interface; nothing else knows which set runs."""
+"""Model sets: loads the networks behind one interface; nothing else knows which ones run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from sdflow import weights
+from sdflow import checkpoints, weights
 from sdflow.allocator import tune_allocator
+from sdflow.attributes import ATTRIBUTES
 from sdflow.networks.cnf import Flow
 from sdflow.networks.corrector import Corrector
+from sdflow.networks.e4e import E4E
 from sdflow.networks.encoder import Encoder
 from sdflow.networks.estimator import Estimator
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.identity import IdentityNetwork, state_from_dlib
 from sdflow.networks.mobile_stylegan import MobileStyleGAN, state_from_ir
 from sdflow.networks.parsing import CLASSES, ParsingNetwork
+from sdflow.networks.resnet import AttributeClassifier, ReleasedEstimator
+from sdflow.networks.stylegan2 import StyleGAN2, Synthesis
 from sdflow.openvino_ir import read_constants
+from sdflow.selection import CELEBA, OVERSHOOT, Selection, check, decide, is_here
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,14 @@ class ModelSet:
     """The loaded networks of one set, in eval mode and frozen.
 
     Attributes:
-        name: ``mobile``, the embedded set.
+        name: of the set, or of the mix, see `Selection.name`.
+        files: the manifest's entries that an edit of an opened face depends on.
         generator: w → image, differentiable; owns ``mapping``, ``truncate`` and ``w_mean``.
         synthesis: (w, size, tuning) → image (B, 3, size, size), the fast path, differentiable;
             size 1024 or 512, a tuning or None.
+        can_tune: whether it takes a tuning.
         encoder: crop (B, 3, 256, 256) → w (B, 18, 512).
-        corrector: photo and rendering → offset of w.
+        corrector: photo and rendering → offset of w; None beside an encoder that has none.
         estimator: crop (B, 3, 256, 256) → c (B, A).
         flow: w ↔ z under c.
         identity: crop → dlib descriptor (B, 128), differentiable.
@@ -45,15 +52,19 @@ class ModelSet:
         attributes: names of c's entries, in order.
         shipped: those of them that evaluation found good enough for a slider.
         poles: c at strength −1 and at strength +1, (A, 2).
-        gates: share of its change that each attribute gives each layer of w, (A, 18) in 0..1.
+        gates: share of its change that each attribute gives each layer of w, (A, 18) in 0..1;
+            None where every attribute moves all layers.
+        classifier: crop (B, 3, 256, 256) → CelebA's attributes; None where it is not at hand.
         device: where all of them are.
     """
 
     name: str
-    generator: MobileStyleGAN
+    files: tuple[str, ...]
+    generator: MobileStyleGAN | StyleGAN2
     synthesis: Callable[..., torch.Tensor]
+    can_tune: bool
     encoder: nn.Module
-    corrector: Corrector
+    corrector: Corrector | None
     estimator: nn.Module
     flow: Flow
     identity: IdentityNetwork
@@ -63,44 +74,61 @@ class ModelSet:
     attributes: tuple[str, ...]
     shipped: tuple[str, ...]
     poles: torch.Tensor
-    gates: torch.Tensor
+    gates: torch.Tensor | None
+    classifier: AttributeClassifier | None
     device: torch.device
 
 
-def load_models(name: str = "mobile", device: torch.device | str | None = None) -> ModelSet:
+@dataclass(frozen=True)
+class Semantics:
+    """What a `ModelSet` has of them, under its names."""
+
+    estimator: nn.Module
+    flow: Flow
+    attributes: tuple[str, ...]
+    shipped: tuple[str, ...]
+    poles: torch.Tensor
+    gates: torch.Tensor | None
+
+
+def load_models(
+    selection: Selection | None = None, device: torch.device | str | None = None
+) -> ModelSet:
     """Loads a model set; weights that are not there yet are fetched.
 
     Args:
-        name: ``mobile``.
+        selection: which networks; default what the environment asks for, see `sdflow.selection`.
         device: default CUDA where there is one, else the CPU.
 
     Raises:
-        ValueError: an unknown set.
+        ValueError: the environment asks for what there is not.
         WeightsError: a file cannot be had, or is not what the manifest says.
     """
-    if name != "mobile":
-        raise ValueError(f"There is no model set {name!r}. Choose mobile.")
+    selection = selection or decide().selection
+    check(selection)
     tune_allocator()  # for the whole process
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    generator = load_generator(device)
-    estimator, flow, settings = load_semantics(device)
+    light, ours = selection.generator == "mobile", selection.encoder == "ours"
+    generator = load_generator(device) if light else load_stylegan2(device)
+    if selection.released:
+        semantics = load_released(selection.released, device)
+    else:
+        semantics = load_ours(device)
     return ModelSet(
-        name=name,
+        name=selection.name,
+        files=selection.files,
         generator=generator,
-        synthesis=FastSynthesis(generator),
-        encoder=load_encoder(device),
-        corrector=load_corrector(device),
-        estimator=estimator,
-        flow=flow,
+        synthesis=FastSynthesis(generator) if light else Synthesis(generator, half(device)),
+        can_tune=light,
+        encoder=load_encoder(device) if ours else load_e4e(device),
+        corrector=load_corrector(device) if ours else None,
         identity=load_identity(device),
         parser=load_parsing(device),
         axes=principal_axes(generator),
         classes=CLASSES,
-        attributes=tuple(settings["attributes"]),
-        shipped=tuple(settings["shipped"]),
-        poles=by_attribute(settings, "poles", device),
-        gates=by_attribute(settings, "gates", device),
+        classifier=load_classifier(device) if is_here("classifier") else None,
         device=device,
+        **vars(semantics),
     )
 
 
@@ -117,8 +145,21 @@ def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:
     return _fill(MobileStyleGAN(), state, device)
 
 
+def load_stylegan2(device: torch.device | str = "cpu") -> StyleGAN2:
+    """The full-size generator in float32."""
+    found = checkpoints.load("stylegan2")
+    generator = _fill(StyleGAN2(), found.state, device)
+    generator.w_mean.copy_(found.w_mean)
+    return generator
+
+
+def half(device: torch.device) -> torch.dtype:
+    """What the full-size generator's convolutions compute in: float16 on a GPU, else float32."""
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
 @torch.no_grad()
-def principal_axes(generator: MobileStyleGAN, codes: int = 8000) -> torch.Tensor:
+def principal_axes(generator: MobileStyleGAN | StyleGAN2, codes: int = 8000) -> torch.Tensor:
     """Axes of W (512, 512), one a row, as long as w's standard deviation along each."""
     z = torch.randn(codes, 512, generator=torch.Generator().manual_seed(0))
     w = generator.mapping(z.to(generator.w_mean.device))
@@ -134,6 +175,46 @@ def load_encoder(device: torch.device | str = "cpu") -> Encoder:
 def load_corrector(device: torch.device | str = "cpu") -> Corrector:
     """Our corrector of the encoder's codes, stored in float16, run in float32."""
     return _fill(Corrector(), weights.load("corrector"), device)
+
+
+def load_e4e(device: torch.device | str = "cpu") -> E4E:
+    """The full-size encoder in float32."""
+    found = checkpoints.load("e4e")
+    encoder = _fill(E4E(), found.state, device)
+    encoder.w_mean.copy_(found.w_mean)
+    return encoder
+
+
+def load_classifier(device: torch.device | str = "cpu") -> AttributeClassifier:
+    """The classifier of CelebA's attributes and of age in float32."""
+    return _fill(AttributeClassifier(), checkpoints.load("classifier").state, device)
+
+
+def load_released(attributes: int, device: torch.device | str = "cpu") -> Semantics:
+    """The estimator and flow that SDFlow's authors released, for 3 or 5 attributes."""
+    estimator, flow = (checkpoints.load(f"{name}_a{attributes}") for name in ("estimator", "flow"))
+    names = tuple(CELEBA[name] for name in flow.attributes)
+    return Semantics(
+        _fill(ReleasedEstimator(attributes), estimator.state, device),
+        _fill(Flow(attributes), flow.state, device),
+        names,
+        tuple(name for name in ATTRIBUTES if name in names),
+        torch.tensor([OVERSHOOT] * attributes, device=device),
+        None,
+    )
+
+
+def load_ours(device: torch.device | str = "cpu") -> Semantics:
+    """Our estimator and flow, with what the flow's file says of them."""
+    estimator, flow, settings = load_semantics(device)
+    return Semantics(
+        estimator,
+        flow,
+        tuple(settings["attributes"]),
+        tuple(settings["shipped"]),
+        by_attribute(settings, "poles", device),
+        by_attribute(settings, "gates", device),
+    )
 
 
 def load_semantics(

@@ -32,8 +32,10 @@ from sdflow.models import ModelSet, load_models
 from sdflow.networks.cnf import FINE, Solver
 from sdflow.originals import Original, open_original
 from sdflow.paste import Pasted, paste_square
+from sdflow.released import classify, edit_as_original
 
 NETWORK_CROP, TUNING_CROP, DISPLAY_CROP = 256, 512, 1024  # pixels
+MAPPINGS = ("poles", "original")  # from strengths to semantics
 
 Photo = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
 Seconds = dict[str, float]  # step → how long it took
@@ -59,9 +61,13 @@ class Edited:
 
 
 class Editor:
-    """Opens faces and edits them with one model set, by default the embedded one, loaded now.
+    """Opens faces and edits them with one model set.
+
+    Args:
+        models: default those that the environment asks for, see `sdflow.selection`, loaded now.
 
     Raises:
+        ValueError: it asks for what there is not.
         WeightsError: the weights cannot be had.
     """
 
@@ -103,6 +109,8 @@ class Editor:
         steps = (REFINED if tune else STEPS) if steps is None else steps
         if steps < 0:
             raise ValueError(f"Got {steps} steps. Give 0 (feed-forward) or more.")
+        if tune:
+            tuning.check(self.models)
         seconds: Seconds = {}
         with _timed(seconds, "align"):
             picture = open_photo(photo)
@@ -140,6 +148,8 @@ class Editor:
                 "A random face has no photo to resemble. Open a photo first." if steps >= 0
                 else f"Got {steps} steps. Give 0 or more."
             )  # fmt: skip
+        if tune:
+            tuning.check(self.models)
         seconds: Seconds = dict(face.seconds_per_step)
         target = to_tensor(face.picture, NETWORK_CROP, self.models.device)
         teller = _Teller(on_step, steps, tune)
@@ -181,6 +191,7 @@ class Editor:
         size: int = 1024,
         detail: bool = False,
         solver: Solver = FINE,
+        mapping: str = "poles",
     ) -> Edited:
         """Moves any number of attributes at once; none, or all at 0, gives the inversion.
 
@@ -191,22 +202,30 @@ class Editor:
             detail: whether detail of the photo that no code holds is carried over, see
                 `sdflow.detail`; with no strengths that gives the photo's crop itself.
             solver: of the flow; `cnf.DRAFT` takes less time, and is off by less than a level.
+            mapping: ``poles``, or ``original``, which needs the released classifier: strengths
+                are then scales of the attributes to edit, see `released.edit_as_original`.
 
         Raises:
             UnknownAttribute, BadStrength: see `edit.parse_strengths`.
             FaceFileError: these models cannot use the face.
-            ValueError: another size.
+            ValueError: another size or mapping, or no classifier for the latter.
         """
         if size not in (512, 1024):
             raise ValueError(f"Got size {size}. Give 512 or 1024.")
+        if mapping not in MAPPINGS:
+            raise ValueError(f"Got the mapping {mapping!r}. Choose {' or '.join(MAPPINGS)}.")
         given = parse_strengths(strengths, self.models.shipped)
         face = self.open(face)
         w, z, c = self._tensors(face)
-        moved = torch.tensor([[given.get(n, 0.0) for n in self.models.attributes]]).to(c)  # (1, A)
+        models = self.models
         seconds: Seconds = {}
         with torch.no_grad(), _timed(seconds, "edit"):
-            c_target = target_semantics(c, moved, self.models.poles)
-            w_edited = edit(self.models.flow, w, z, c, c_target, self.models.gates, solver)
+            if mapping == "original":
+                w_edited, c, c_target = edit_as_original(models, w, self._crop(face), given)
+            else:
+                moved = torch.tensor([[given.get(n, 0.0) for n in models.attributes]]).to(c)
+                c_target = target_semantics(c, moved, models.poles)  # (1, A)
+                w_edited = edit(models.flow, w, z, c, c_target, models.gates, solver)
         with torch.no_grad(), _timed(seconds, "synthesis"):
             image = to_image(self._synthesize(face, w_edited, size))
         code, *values = (x[0].cpu().numpy() for x in (w_edited, c, c_target))
@@ -264,6 +283,19 @@ class Editor:
     def read(self, face: Face | Photo) -> dict[str, float]:
         """Attribute → value of a face, about 0..1."""
         return self._shown(self.open(face).c)
+
+    def classify(self, face: Face | Photo) -> dict[str, float]:
+        """CelebA's attributes of a face as it is, see `released.classify`.
+
+        Raises:
+            ValueError: the released classifier is not loaded.
+        """
+        return classify(self.models, self._crop(self.open(face)))
+
+    def _crop(self, face: Face) -> torch.Tensor:
+        """What the networks see of a face (1, 3, 256, 256): its photo, or else its rendering."""
+        picture = face.picture or self.reconstruct(face, 512)
+        return to_tensor(picture, NETWORK_CROP, self.models.device)
 
     def _shown(self, c: np.ndarray) -> dict[str, float]:
         read = dict(zip(self.models.attributes, c.tolist(), strict=True))

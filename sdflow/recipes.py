@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 FORMAT = "sdflow-recipe"
 SIZES = (512, 1024)
 LARGEST_FILE = LARGEST_FACE * 4 // 3 + 20_000  # bytes
-NETWORKS = ("mobile_stylegan", "w_mean", "flow", "parsing")  # what an edit of an opened face uses
 MAKE_ANEW = "Open the photo again and save a new recipe."
 
 
@@ -142,11 +141,12 @@ def check_models(recipe: Recipe, models: ModelSet) -> tuple[str, ...]:
 
 
 def digests(models: ModelSet) -> dict[str, str]:
-    """Name of the set, and network → 16 hex digits of what its files are."""
+    """Name of the set, and network → 16 hex digits of what its files are, or ``unpinned``."""
     found = {"set": models.name}
-    for name in NETWORKS:
+    for name in models.files:
         together = "".join(file.sha256 for file in find_entry(name).files)
-        found[name] = hashlib.sha256(together.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(together.encode()).hexdigest()[:16]
+        found[name] = digest if together else "unpinned"
     return found
 
 

@@ -40,7 +40,11 @@ def tune(
 
     Returns:
         The tuning, float16.
+
+    Raises:
+        ValueError: the set's generator cannot be changed.
     """
+    check(models)
     names = models.synthesis.no_tuning()
     offsets = {name: offset.requires_grad_() for name, offset in names.items()}
     optimiser = torch.optim.Adam([{"params": [*offsets.values()], "peak": RATE}],
@@ -51,6 +55,19 @@ def tune(
         Target(models, photo), optimiser, [*offsets.values()], steps, on_step,
     )  # fmt: skip
     return {name: offset.half() for name, offset in zip(offsets, best, strict=True)}
+
+
+def check(models: ModelSet) -> None:
+    """Tells before any work whether a set can be tuned.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not models.can_tune:
+        raise ValueError(
+            "Only the light generator can be tuned for a face. Choose the generator `mobile`, or "
+            "leave the tuning out."
+        )
 
 
 def to_arrays(tuning: Tuning) -> dict[str, np.ndarray]:
@@ -69,6 +86,8 @@ def to_tensors(
 
 def fits(models: ModelSet, arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether a tuning has the names and shapes that this generator's has."""
+    if not models.can_tune:
+        return False
     wanted = models.synthesis.no_tuning()
     return arrays.keys() == wanted.keys() and all(
         arrays[name].shape == tuple(wanted[name].shape) for name in wanted

@@ -17,10 +17,10 @@ from PIL import Image
 from sdflow import __main__ as command_line
 from sdflow import media, pipeline
 from sdflow.__main__ import main, make_parser
-from sdflow.attributes import shipped_attributes
 from sdflow.commands import measurements
 from sdflow.faces import Face, load_face, save_face
 from sdflow.pipeline import Editor
+from sdflow.selection import shipped_attributes
 
 ROOT = Path(__file__).parents[1]
 

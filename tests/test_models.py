@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from sdflow.attributes import ATTRIBUTES
@@ -44,8 +43,3 @@ def test_a_variant_comes_from_its_folder(tmp_path: Path) -> None:
         assert torch.equal(value, flow.state_dict()[key].half().float()), key
     store(tmp_path, "estimator", Estimator(2))
     assert load_semantics(folder=tmp_path)[0](torch.zeros(1, 3, 256, 256)).shape == (1, 2)
-
-
-def test_an_unknown_set_is_refused() -> None:
-    with pytest.raises(ValueError, match="no model set 'large'. Choose mobile"):
-        load_models("large")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sdflow.attributes import shipped_attributes
 from sdflow.commands import Report, Verb
+from sdflow.selection import shipped_attributes
 
 
 def list_attributes() -> Report:

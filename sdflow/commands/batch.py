@@ -14,7 +14,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from sdflow.attributes import shipped_attributes
 from sdflow.commands import Report, Verb
 from sdflow.commands.batch_work import (
     Job,
@@ -41,6 +40,7 @@ from sdflow.commands.options import (
 )
 from sdflow.commands.progress import Bar, duration
 from sdflow.commands.workers import Died, work_through
+from sdflow.selection import shipped_attributes
 
 LIST = "batch.csv"
 MOST_WORKERS = 64

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdflow.attributes import shipped_attributes
+from sdflow.selection import PARTS, SETS, shipped_attributes, to_environment
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 PHOTOS = (
@@ -92,6 +92,34 @@ class Kept:
 
 
 NOTHING_KEPT = Kept()
+
+
+# ---- which networks
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Declares the options that `take_selection` reads."""
+    group = parser.add_argument_group("models", "which networks run; default: SDFLOW_MODELS")
+    group.add_argument("--models", choices=(*SETS, "auto"), help="a set; default: mobile")
+    for part, names in PARTS.items():
+        group.add_argument(f"--{part}", choices=names, help=f"another {part} than the set's")
+
+
+def take_selection(arguments: Sequence[str]) -> list[str]:
+    """Takes these options out of a command line, wherever they stand, and into the environment,
+    where everything that depends on the networks looks, also in processes of our own.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    add_selection(parser)
+    try:
+        chosen, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ValueError(f"{error}. Run the verb with --help to see what there is.") from error
+    to_environment(vars(chosen))
+    return rest
 
 
 # ---- what they say

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from sdflow.align import crop_face, find_faces
-from sdflow.attributes import Attribute, shipped_attributes
+from sdflow.attributes import Attribute
 from sdflow.cutout import cut_out
 from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_file, load_face
 from sdflow.images import BadImage, open_photo
@@ -31,6 +31,7 @@ from sdflow.page.photos import KeptPhoto, Photos
 from sdflow.page.pictures import FULL, PREVIEW, Pictures
 from sdflow.page.turns import Turns
 from sdflow.pipeline import Edited, Editor
+from sdflow.selection import shipped_attributes
 
 THUMBNAIL = 160  # pixels of a face to pick
 MOST_THUMBNAILS = 24  # faces of a photo to pick from
@@ -106,6 +107,11 @@ class Service:
     def start(self) -> Future[Editor]:
         """Loads the models in the background, unless that is done or under way."""
         return self._loading.start()
+
+    @property
+    def can_tune(self) -> bool:
+        """Whether the generator can be changed for one face; waits for it."""
+        return self.editor.models.can_tune
 
     @property
     def editor(self) -> Editor:

@@ -124,7 +124,7 @@ class Updates:
             view.notice: self.notices(visit, face),
             # refinement would drop a tuning
             view.refine: gr.update(interactive=from_photo and face.tuning is None),
-            view.tune: gr.update(interactive=from_photo),
+            view.tune: gr.update(interactive=from_photo and self._service.can_tune),
             view.face_file: gr.update(value=opened.face_file, interactive=True),
             **self.looks(visit, shown),
             **self.downloads(visit, shown),

@@ -126,6 +126,7 @@ ATTRIBUTES: dict[str, tuple[str, str, str]] = {
     "yaw": ("Kopf drehen", "nach links", "nach rechts"),
     "pitch": ("Kopf neigen", "nach unten", "nach oben"),
     "dark_hair": ("Haarfarbe", "hell", "dunkel"),
+    "wavy_hair": ("Haarwellen", "glatt", "wellig"),
     "long_hair": ("Haarlänge", "kurz", "lang"),
     "bangs": ("Pony", "ohne", "mit"),
     "bald": ("Glatze", "volles Haar", "kahl"),

@@ -1,0 +1,47 @@
+"""A folder with the full-size models' files, as their authors nest them, filled by rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sdflow import checkpoints
+from tests.networks.filling import GOLDENS, contract, entries, filled
+from tests.weights.published import keys
+
+PUBLISHED = {"stylegan2": "stylegan2-ffhq-config-f.pt", "e4e": "e4e_ffhq_encode.pt"}
+CONVERTED = ("classifier", "estimator_a3", "estimator_a5", "flow_a3", "flow_a5")
+
+
+def write_full_size(folder: Path, names: tuple[str, ...] = (*PUBLISHED, *CONVERTED)) -> Path:
+    """Writes the files of these entries of the manifest, for SDFLOW_WEIGHTS_DIR; 1.7 GB in all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if name in PUBLISHED:
+            torch.save(nested(name), folder / PUBLISHED[name])
+        else:
+            original = folder / f"{name}.pth"
+            torch.save(state(name), original)
+            checkpoints.convert(original, folder)
+            original.unlink()
+    return folder
+
+
+def state(name: str) -> dict[str, Tensor]:
+    """A network's tensors."""
+    if name.startswith("flow"):
+        rules = json.loads((GOLDENS / "cnf_flow.json").read_text(encoding="utf-8"))["rules"]
+        return filled(keys(name), rules)
+    return filled(entries(name), contract(name)["rules"])
+
+
+def nested(name: str) -> dict[str, object]:
+    """The content of a published file of a generator or an encoder."""
+    shape = (512,) if name == "stylegan2" else (18, 512)
+    mean = filled({"latent_avg": (shape, "float32")}, contract(name)["rules"])
+    if name == "stylegan2":
+        return {"g_ema": state(name), **mean}
+    return {"state_dict": {f"encoder.{k}": v for k, v in state(name).items()}, "opts": {}, **mean}

@@ -1,0 +1,160 @@
+"""Generator, encoder and semantics in any mix, with full-size networks filled by rule."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sdflow.faces import Face
+from sdflow.models import load_models
+from sdflow.networks.cnf import ADAPTIVE
+from sdflow.networks.resnet import predictions
+from sdflow.pipeline import Editor
+from sdflow.recipes import digests
+from sdflow.released import CELEBA_40, original_target
+from sdflow.selection import Selection
+from tests.full_size import write_full_size
+
+EXAMPLE = Path(__file__).parents[1] / "examples/astronaut.jpg"
+Load = Callable[[Selection], Editor]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_full_size(tmp_path_factory.mktemp("full-size"))
+
+
+@pytest.fixture(scope="module")
+def load(folder: Path) -> Load:
+    """Loads a mix, one after the other."""
+
+    def loaded(selection: Selection) -> Editor:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SDFLOW_WEIGHTS_DIR", str(folder))
+            return Editor(load_models(selection, "cpu"))
+
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def released(load: Load) -> Editor:
+    """Light generator, our encoder, the released semantics for five attributes."""
+    return load(Selection(semantics="released"))
+
+
+@pytest.fixture(scope="module")
+def face(released: Editor) -> Face:
+    return released.open(EXAMPLE, steps=0)
+
+
+def test_the_whole_full_size_set_as_a_program(folder: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "SDFLOW_WEIGHTS_DIR": str(folder)}
+    picture, recipe = tmp_path / "edited.png", tmp_path / "recipe.json"
+    command = [sys.executable, "-m", "sdflow", "edit", EXAMPLE, "--models", "stylegan2"]
+    command += ["-s", "smiling=0.8", "--refine", "0", "--paste", "--json", "-o", picture]
+    measured = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); print("\
+        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(code)"
+    done = subprocess.run(
+        [sys.executable, "-c", measured, *map(str, [*command, "--save-recipe", recipe])],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert picture.stat().st_size == told["output_bytes"]
+    assert set(told["after"]) == {"eyeglasses", "gender", "smiling", "wavy_hair", "young"}
+    assert json.loads(recipe.read_text())["models"]["set"] == "stylegan2"
+    assert "no sha256 of e4e is recorded" in done.stderr
+    kilobytes = int(done.stderr.split()[-1])
+    assert 1e6 < kilobytes < 12e6  # the project's bound
+
+
+def test_e4e_before_the_light_generator(load: Load) -> None:
+    editor = load(Selection(encoder="e4e", semantics="released3"))
+    assert editor.models.name == "mobile + e4e + released3" and editor.models.corrector is None
+    assert [row.name for row in editor.attributes] == ["gender", "young", "eyeglasses"]
+    assert editor.models.attributes == ("eyeglasses", "gender", "young")  # c's order
+    opened = editor.open(EXAMPLE, steps=0)
+    with torch.no_grad():
+        code = editor.models.encoder(editor._crop(opened))[0]
+    assert np.abs(opened.w - code.numpy()).mean() < 0.05  # but for the crop's JPEG
+    edited = editor.edit(opened, {"eyeglasses": 1.0}, 512)
+    assert edited.after["eyeglasses"] == pytest.approx(1.2, abs=1e-6)
+    assert edited.after["young"] == edited.before["young"]
+    assert np.abs(edited.w - opened.w).max() > 1e-3
+
+
+def test_the_full_size_generator_behind_our_own_parts(load: Load) -> None:
+    editor = load(Selection("stylegan2"))
+    face = editor.random(3)
+    assert len(editor.attributes) >= 10 and editor.models.classifier is not None
+    edited = editor.edit(face, {"smiling": 1.0}, 512)
+    with torch.no_grad():
+        again = editor.models.synthesis(torch.from_numpy(edited.w)[None], 512)
+    drawn = again.clamp(-1, 1)[0].permute(1, 2, 0).numpy() * 127.5 + 127.5
+    assert np.abs(drawn - np.asarray(edited.image)).max() <= 1
+    assert set(digests(editor.models)) == {"set", "stylegan2", "flow", "parsing"}
+    assert digests(editor.models)["stylegan2"] == "unpinned"
+    with pytest.raises(ValueError, match="Only the light generator can be tuned"):
+        editor.open(EXAMPLE, steps=0, tune=True)
+
+
+def test_sliders_follow_the_semantics(released: Editor, face: Face) -> None:
+    with pytest.raises(ValueError, match="Unknown attribute 'beard'.*wavy_hair"):
+        released.edit(face, {"beard": 1.0})
+    assert released.models.gates is None
+    same = released.edit(face, {}, 512)
+    assert np.array_equal(same.w, face.w)
+
+
+def test_forty_attributes_are_read(released: Editor, face: Face) -> None:
+    told = released.classify(face)
+    assert tuple(told) == (*CELEBA_40, "age_group") and len(CELEBA_40) == 40
+    with torch.no_grad():
+        logits = released.models.classifier(released._crop(face))[0]
+    assert told["Male"] == pytest.approx(torch.sigmoid(logits[20]).item(), abs=1e-6)
+    assert told["Wavy_Hair"] == pytest.approx(torch.sigmoid(logits[33]).item(), abs=1e-6)
+    assert told["age_group"] == int((logits[40:] > 0).sum())
+
+
+@pytest.mark.parametrize("scale", [-1.0, 0.0, 0.2])
+def test_the_originals_editing(released: Editor, face: Face, scale: float) -> None:
+    models, crop = released.models, released._crop(face)
+    edited = released.edit(face, {"young": scale}, 512, mapping="original")
+    with torch.no_grad():
+        bit = predictions(models.classifier(crop))[0, 39].item()
+        c = models.estimator(crop)
+        wanted = c.clone()
+        wanted[0, 4] = -scale if bit else 1 + scale
+        z = models.flow.encode(torch.from_numpy(face.w)[None], c, ADAPTIVE)
+        w = models.flow.decode(z, wanted, ADAPTIVE)
+    assert np.abs(edited.w - w[0].numpy()).max() < 1e-4
+    assert edited.after["young"] == pytest.approx(wanted[0, 4].item(), abs=1e-6)
+    assert edited.before["smiling"] == edited.after["smiling"]
+
+
+def test_targets_follow_from_bits() -> None:
+    c = torch.tensor([[0.3, 0.6, 0.9]])
+    bits = torch.zeros(1, 41)
+    bits[0, 20] = 1  # Male
+    names = ("eyeglasses", "gender", "young")
+    target = original_target(c, bits, {"eyeglasses": 0.2, "gender": -0.6}, names)
+    assert target.tolist() == [pytest.approx([1.2, 0.6, 0.9])]
+    with pytest.raises(ValueError, match="does not know 'beard'.*eyeglasses, gender, young"):
+        original_target(c, bits, {"beard": 0.0}, names)
+
+
+def test_without_the_classifier_this_is_said(editor: Editor, opened: Face) -> None:
+    with pytest.raises(ValueError, match="released classifier.*README.md"):
+        editor.edit(opened, {"young": 0.0}, mapping="original")
+    with pytest.raises(ValueError, match="released classifier.*README.md"):
+        editor.classify(opened)
+    with pytest.raises(ValueError, match="mapping 'other'. Choose poles or original"):
+        editor.edit(opened, {}, mapping="other")
