@@ -182,7 +182,7 @@ class Synthesis:
     """(w, size) → image, one code after the other; differentiable with respect to w.
 
     A picture of half the generator's size is the 2x2 box average of the whole one. The sum of the
-    lower resolutions' shares would save a fifth of the time, but it is another picture: 22 dB from
+    lower resolutions' shares would save a third of the time, but it is another picture: 22 dB from
     the average with the tests' parameters.
 
     Args:
