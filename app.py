@@ -40,12 +40,13 @@ from sdflow.page.layout import Parts, make_controls, make_source, make_view  # n
 from sdflow.page.panels import STYLE as PANELS_STYLE  # noqa: E402
 from sdflow.page.panels import make_panels  # noqa: E402
 from sdflow.page.service import Service  # noqa: E402
-from sdflow.page.texts import I18N, language_of, text  # noqa: E402
+from sdflow.page.texts import I18N, language_of, say, text  # noqa: E402
 from sdflow.page.theme import SCRIPT, STYLE, make_theme  # noqa: E402
 from sdflow.page.tools import Tools  # noqa: E402
 from sdflow.page.updates import QUIETLY, Updates  # noqa: E402
 from sdflow.page.visit import Visit  # noqa: E402
 from sdflow.presets import shipped_presets  # noqa: E402
+from sdflow.selection import decide  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.jpg"))
@@ -79,8 +80,11 @@ def make_page(service: Service) -> gr.Blocks:
         def greet(visit: Visit, request: gr.Request) -> None:
             visit.language = language_of(request.headers)
 
-        async def wait_for_models() -> AsyncIterator[dict[str, Any]]:
+        async def wait_for_models(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
+            language = language_of(request.headers)
             while service.status == "loading":
+                if file := service.fetching:
+                    yield gr.update(value=say(language, "fetching", file=file))
                 await asyncio.sleep(0.3)
             ready = service.status == "ready"
             yield gr.update(value=text("failed"), visible=not ready)
@@ -132,6 +136,8 @@ def main() -> None:
     """Starts the server on GRADIO_SERVER_NAME and port 7860, loading the models meanwhile."""
     atexit.register(shutil.rmtree, PRIVATE, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes
+    decided = decide()
+    print(f"Models: {decided.selection.name}. {decided.why}".rstrip(), file=sys.stderr)
     service = Service(PRIVATE / "made")
     service.start()
     threading.Thread(target=service.keep_tidy, daemon=True).start()

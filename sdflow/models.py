@@ -19,7 +19,7 @@ from sdflow.networks.corrector import Corrector
 from sdflow.networks.e4e import E4E
 from sdflow.networks.encoder import Encoder
 from sdflow.networks.estimator import Estimator
-from sdflow.networks.fast_synthesis import FastSynthesis
+from sdflow.networks.fast_synthesis import FastSynthesis, native_dtype
 from sdflow.networks.identity import IdentityNetwork, state_from_dlib
 from sdflow.networks.mobile_stylegan import MobileStyleGAN, state_from_ir
 from sdflow.networks.parsing import CLASSES, ParsingNetwork
@@ -109,7 +109,12 @@ def load_models(
     tune_allocator()  # for the whole process
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     light, ours = selection.generator == "mobile", selection.encoder == "ours"
-    generator = load_generator(device) if light else load_stylegan2(device)
+    if light:
+        generator = load_generator(device)
+        synthesis = FastSynthesis(generator)
+    else:
+        generator = load_stylegan2(device)
+        synthesis = Synthesis(generator, native_dtype(device))
     if selection.released:
         semantics = load_released(selection.released, device)
     else:
@@ -118,7 +123,7 @@ def load_models(
         name=selection.name,
         files=selection.files,
         generator=generator,
-        synthesis=FastSynthesis(generator) if light else Synthesis(generator, half(device)),
+        synthesis=synthesis,
         can_tune=light,
         encoder=load_encoder(device) if ours else load_e4e(device),
         corrector=load_corrector(device) if ours else None,
@@ -151,11 +156,6 @@ def load_stylegan2(device: torch.device | str = "cpu") -> StyleGAN2:
     generator = _fill(StyleGAN2(), found.state, device)
     generator.w_mean.copy_(found.w_mean)
     return generator
-
-
-def half(device: torch.device) -> torch.dtype:
-    """What the full-size generator's convolutions compute in: float16 on a GPU, else float32."""
-    return torch.float16 if device.type == "cuda" else torch.float32
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ __all__ = [
 CONVERTED = "sdflow"
 _PIN = "To record it run `python -m sdflow weights pin`, or `weights publish` for your own files."
 _checked: set[tuple[Path, str]] = set()  # (file, sha256) found right in this process
+_fetching: list[str] = []  # what is being downloaded now, at most one
 _lock = threading.Lock()  # one download at a time; other processes are kept apart by os.replace
 
 
@@ -88,7 +90,8 @@ def path(name: str, file: str | None = None) -> Path:
             entry = _met(entry)
             wanted = entry.file(wanted.name)
         for _ in range(2):  # the first may be what an earlier, interrupted download left
-            found = _fetch(entry, wanted)
+            with _told(wanted):
+                found = _fetch(entry, wanted)
             reason = damage(found, wanted)
             if reason is None:
                 _checked.add((found, wanted.sha256))
@@ -162,6 +165,11 @@ def find(entry: Entry, file: WeightFile) -> tuple[str, Path] | None:
 def is_checked(found: Path, file: WeightFile) -> bool:
     """Whether this process has already found the file at `found` to be the one recorded."""
     return (found, file.sha256) in _checked
+
+
+def fetching() -> str | None:
+    """The file that is being downloaded now, with its size; None if there is none."""
+    return next(iter(_fetching), None)
 
 
 def damage(found: Path, file: WeightFile) -> str | None:
@@ -244,6 +252,16 @@ def _met(entry: Entry) -> Entry:
     where = f"{met.source.repository} as it is now, at {met.source.commit[:8]}"
     _say(f"{met.name} is not pinned: taking {where}. {_PIN}")
     return met
+
+
+@contextmanager
+def _told(file: WeightFile) -> Iterator[None]:
+    """What `fetching` says meanwhile."""
+    _fetching[:] = [f"{file.name}, {file.size / 1e6:.0f} MB" if file.size else file.name]
+    try:
+        yield
+    finally:
+        _fetching.clear()
 
 
 def _fetch(entry: Entry, file: WeightFile) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from sdflow.__main__ import main
 from sdflow.faces import Face
 from sdflow.models import load_models
 from sdflow.networks.cnf import ADAPTIVE
@@ -74,6 +75,23 @@ def test_the_whole_full_size_set_as_a_program(folder: Path, tmp_path: Path) -> N
     assert "no sha256 of e4e is recorded" in done.stderr
     kilobytes = int(done.stderr.split()[-1])
     assert 1e6 < kilobytes < 12e6  # the project's bound
+
+
+def test_the_forty_attributes_and_the_originals_editing_as_programs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("SDFLOW_WEIGHTS_DIR", str(folder))
+    monkeypatch.setenv("SDFLOW_SEMANTICS", "")  # so that it is as it was afterwards
+    chosen = ["--semantics", "released3", "--refine", "0"]
+    assert main(["read", str(EXAMPLE), *chosen, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["faces"]
+    assert len(row["celeba"]) == 41 and set(row["attributes"]) == {"eyeglasses", "gender", "young"}
+    command = ["edit", str(EXAMPLE), *chosen, "-s", "young=0.2", "--mapping", "original"]
+    assert main([*command, "--json", "-o", str(tmp_path / "edited.png")]) == 0
+    after = json.loads(capsys.readouterr().out)["after"]
+    assert after["young"] == pytest.approx(-0.2 if row["celeba"]["Young"] > 0.5 else 1.2, abs=1e-6)
+    assert main([*command, "--save-recipe", str(tmp_path / "recipe.json")]) == 2
+    assert "A recipe cannot say how the original edits" in capsys.readouterr().err
 
 
 def test_e4e_before_the_light_generator(load: Load) -> None:

@@ -57,6 +57,7 @@ def edit_photo(
     kept: Kept = NOTHING_KEPT,
     detail: bool | None = None,
     pasting: Pasting | None = None,
+    mapping: str = "poles",
 ) -> Report:
     """Edit a face of a photo, face file or recipe, and save its picture or the whole photo.
 
@@ -72,6 +73,7 @@ def edit_photo(
         kept: where to save the opened face and the recipe too.
         detail: carry the photo's detail over to the face's picture; None is as the recipe has it.
         pasting: put the faces back into the photo; None saves the face's picture.
+        mapping: from strengths to semantics, see `Editor.edit`.
 
     Raises:
         ValueError, OSError, WeightsError: options that don't fit together; see `read_source`,
@@ -79,6 +81,8 @@ def edit_photo(
     """
     given = read_strengths(strengths)
     _check_edit(faces, size, kept, detail, pasting)
+    if kept.recipe and mapping != "poles":
+        raise ValueError("A recipe cannot say how the original edits. Leave one of them out.")
     if output is not None:
         check_output(output, PICTURES)
     kept.check()
@@ -100,7 +104,7 @@ def edit_photo(
     check_apart((output, pasting and pasting.mask, kept.face, kept.recipe), source.photo(pasting))
     editor, load = load_editor(given)
     opened = open_faces(editor, source, faces, likeness)
-    edits = [editor.edit(each.face, given, size, detail) for each in opened]
+    edits = [editor.edit(each.face, given, size, detail, mapping=mapping) for each in opened]
     report = settings_report(source, faces, likeness)
     report |= {"strengths": given, "size": size, "detail": detail}
     report |= opened_report(opened, load)
@@ -215,6 +219,11 @@ def _edit_options(parser: argparse.ArgumentParser) -> None:
     photo_options(parser, faces="with --paste also several: 0,2 or all")
     picture_options(parser, "edited.png, with --paste edited and the photo's own suffix")
     paste_options(parser)
+    parser.add_argument(
+        "--mapping", choices=("poles", "original"), default="poles",
+        help="original: -s NAME=SCALE as in the original code, from the released classifier's "
+        "bit: -1 keeps it, 0 is its opposite, above 0 beyond; default: poles",
+    )  # fmt: skip
 
 
 def _random_options(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +247,7 @@ def _edit(args: argparse.Namespace) -> Report:
     return edit_photo(
         args.photo, args.strength, args.output, args.face, Likeness(args.refine, args.tune),
         args.size, Kept(args.save_face, args.save_recipe), args.detail, read_pasting(args),
+        args.mapping,
     )  # fmt: skip
 
 

@@ -26,7 +26,8 @@ def read_photos(
         likeness: work on it.
 
     Returns:
-        The report; `failures` are the photos that could not be used.
+        The report, with CelebA's forty attributes where the released classifier is at hand;
+        `failures` are the photos that could not be used.
 
     Raises:
         ValueError, OSError, WeightsError: as for `faces.edit_photo`; nothing could be used.
@@ -35,6 +36,9 @@ def read_photos(
     editor, load = load_editor({})
     people, unopened = open_people(editor, sources, faces, likeness)
     rows = [person_report(each) | {"attributes": editor.read(each.face)} for each in people]
+    if editor.models.classifier is not None:
+        rows = [row | {"celeba": editor.classify(each.face)}
+                for row, each in zip(rows, people, strict=True)]  # fmt: skip
     return {
         "faces": rows,
         "warnings": told_apart(people),
@@ -51,6 +55,10 @@ def _show(report: Report) -> str:
             f"{name}: {value:.2f}  [{ATTRIBUTES[name].negative} – {ATTRIBUTES[name].positive}]"
             for name, value in rows[0]["attributes"].items()
         ]
+        if celeba := dict(rows[0].get("celeba", {})):
+            age = f"age group {celeba.pop('age_group')} of 0 to 6"
+            found = [f"{name} {sure:.2f}" for name, sure in celeba.items() if sure > 0.5]
+            values.append(f"CelebA's attributes above .5: {', '.join([*found, age])}")
         return "\n".join([*show_people(rows), *values])
     names = list(rows[0]["attributes"])
     table = [["photo", "face", "sure", *names]]

@@ -271,6 +271,8 @@ class Calls:
     def health(self) -> dict[str, Any]:
         """Tells how the server is."""
         about: dict[str, Any] = {"status": self._service.status, "version": __version__}
+        if file := self._service.fetching:
+            about["fetching"] = file
         if about["status"] == "ready":
             models = self._service.editor.models
             about |= {"models": digests(models), "precision": precision_of(models)}

@@ -225,8 +225,9 @@ def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) ->
     """The right column."""
     sliders: dict[str, gr.Slider] = {}
     with gr.Column(elem_id="controls"):
-        gr.HTML(f"<h2>{text('presets')}</h2>")
-        with gr.Row(elem_id="presets"):
+        presets = tuple(presets)
+        gr.HTML(f"<h2>{text('presets')}</h2>", visible=bool(presets))
+        with gr.Row(elem_id="presets", visible=bool(presets)):
             buttons = {
                 preset: gr.Button(
                     text(f"preset.{preset.name}"), interactive=False, size="sm", min_width=0

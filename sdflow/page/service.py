@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from sdflow import weights
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute
 from sdflow.cutout import cut_out
@@ -103,6 +104,11 @@ class Service:
     def status(self) -> str:
         """`ready`, `loading` or `failed`; after a failure the next request loads again."""
         return self._loading.status
+
+    @property
+    def fetching(self) -> str | None:
+        """The file that is being downloaded now, with its size."""
+        return weights.fetching()
 
     def start(self) -> Future[Editor]:
         """Loads the models in the background, unless that is done or under way."""

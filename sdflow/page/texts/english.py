@@ -5,13 +5,16 @@ from __future__ import annotations
 TEXTS: dict[str, str] = {
     # ---- around the workbench
     "header": (
-        "<h1>SDFlow</h1><p>Edit faces in real photos: several attributes at once, on small"
-        " networks that need no GPU.</p>"
+        "<h1>SDFlow</h1><p>Edit faces in real photos: several attributes at once.</p>"
     ),
     "loading": (
         "<p><span class='spinner' aria-hidden='true'></span> The networks are being loaded. The"
         " first start also fetches about 140 MB. What you ask for now starts as soon as they are"
         " there.</p>"
+    ),
+    "fetching": (
+        "<p><span class='spinner' aria-hidden='true'></span> Being fetched for the first start:"
+        " {file}. What you ask for now starts as soon as the networks are loaded.</p>"
     ),
     "failed": (
         "<p>The networks could not be loaded; the reason stands in the server's log. The next"

@@ -5,13 +5,16 @@ from __future__ import annotations
 TEXTS: dict[str, str] = {
     # ---- around the workbench
     "header": (
-        "<h1>SDFlow</h1><p>Gesichter in echten Fotos verändern: mehrere Merkmale auf einmal, mit"
-        " kleinen Netzen, die keine Grafikkarte brauchen.</p>"
+        "<h1>SDFlow</h1><p>Gesichter in echten Fotos verändern, mehrere Merkmale auf einmal.</p>"
     ),
     "loading": (
         "<p><span class='spinner' aria-hidden='true'></span> Die Netze werden geladen; beim ersten"
         " Start auch aus dem Internet, etwa 140 MB. Was Sie jetzt anfordern, beginnt, sobald sie"
         " da sind.</p>"
+    ),
+    "fetching": (
+        "<p><span class='spinner' aria-hidden='true'></span> Für den ersten Start wird geladen:"
+        " {file}. Was Sie jetzt anfordern, beginnt, sobald die Netze da sind.</p>"
     ),
     "failed": (
         "<p>Die Netze konnten nicht geladen werden; der Grund steht im Protokoll des Servers. Die"
