@@ -68,7 +68,7 @@ def benchmark(repeat: int = 5) -> dict[str, Any]:
     cold_memory = peak_memory(children=True)  # now: later children would start as large as we are
     steps = make_steps(Editor())
     rounds = [
-        {name: _milliseconds(step) for name, step in steps.items()} for _ in range(repeat + 1)
+        {name: milliseconds(step) for name, step in steps.items()} for _ in range(repeat + 1)
     ]
     medians = {name: statistics.median(run[name] for run in rounds[1:]) for name in steps}
     medians["refine_step"] /= STEPS
@@ -100,14 +100,18 @@ def benchmark(repeat: int = 5) -> dict[str, Any]:
 def time_cold_start() -> float:
     """Seconds in which a new process imports everything and loads the models."""
     start = time.perf_counter()
+    in_new_process("from sdflow.pipeline import Editor; Editor()")
+    return time.perf_counter() - start
+
+
+def in_new_process(code: str) -> str:
+    """What a process prints that runs this code with our package at hand."""
     root = str(Path(__file__).resolve().parent.parent)
     paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    subprocess.run(
-        [sys.executable, "-c", "from sdflow.pipeline import Editor; Editor()"],
-        check=True,
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": paths},
-    )
-    return time.perf_counter() - start
+    ).stdout  # fmt: skip
 
 
 def make_steps(editor: Editor) -> dict[str, Callable[[], object]]:
@@ -204,7 +208,8 @@ def show(report: dict[str, Any]) -> str:
     return "\n".join([*lines, f"peak memory in MB: {memory}"])
 
 
-def _milliseconds(step: Callable[[], object]) -> float:
+def milliseconds(step: Callable[[], object]) -> float:
+    """How long a step takes, on a GPU until it is done."""
     start = time.perf_counter()
     step()
     if torch.cuda.is_available():

@@ -9,8 +9,12 @@ from pathlib import Path
 from sdflow.commands import Report, Verb
 
 
-def bench(repeat: int) -> Report:
-    """Measures each step; see `sdflow.bench.benchmark`."""
+def bench(repeat: int, full_size: bool = False) -> Report:
+    """Measures each step; see `bench.benchmark` and `bench_full_size.benchmark_full_size`."""
+    if full_size:
+        from sdflow.bench_full_size import benchmark_full_size
+
+        return benchmark_full_size(repeat)
     from sdflow.bench import benchmark
 
     return benchmark(repeat)
@@ -71,15 +75,19 @@ def stated_command(args: argparse.Namespace) -> str:
 
 
 def _show_bench(report: Report) -> str:
-    from sdflow.bench import show
+    from sdflow import bench, bench_full_size
 
-    return show(report)
+    return (bench if "machine" in report else bench_full_size).show(report)
 
 
 def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat", type=int, default=5, metavar="N", help="runs of each step, 1 to 100; default 5"
     )
+    parser.add_argument(
+        "--full-size", action="store_true",
+        help="time the full-size networks instead, as we run them and as the original does",
+    )  # fmt: skip
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
@@ -149,9 +157,9 @@ VERBS = (
         "bench",
         "measure time and memory",
         _bench_options,
-        lambda args: bench(args.repeat),
+        lambda args: bench(args.repeat, args.full_size),
         _show_bench,
-        ("bench", "bench --repeat 20 --json"),
+        ("bench", "bench --repeat 20 --json", "bench --full-size --repeat 3"),
     ),
     Verb(
         "evaluate",
