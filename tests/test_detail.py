@@ -100,7 +100,7 @@ def test_freckles_and_an_earring_survive_a_smile(editor: Editor, faces: Faces) -
     forehead[150:185, 215:300] = True
     assert change[forehead & ~dots].abs().mean() < 0.05
     earring = carried.picture[ear] - bare.picture[ear]
-    assert earring[:, 2].mean() < 0.4 * (-1.0 - faces.plain.picture[ear][:, 2]).mean() < 0
+    assert earring[:, 2].mean() < 0.5 * (-1.0 - faces.plain.picture[ear][:, 2]).mean() < 0
 
 
 def test_the_smile_is_there(faces: Faces) -> None:
@@ -137,7 +137,7 @@ def test_the_background_is_the_photos_own(faces: Faces) -> None:
     deep = torch.nn.functional.max_pool2d(1 - wall, 61, 1, 30)[0, 0] == 0
     assert deep[:40].sum() > 200
     change = (carried.picture - photo.picture)[0, :, :40][:, deep[:40]]
-    assert change.abs().mean() < 0.05 * 1.6  # of the stripes' height; .02 to .03 by rounding
+    assert change.abs().mean() < 0.02 * 1.6  # the stripes' height
 
 
 def test_what_shall_go_does_not_stay(editor: Editor, faces: Faces) -> None:

@@ -76,13 +76,6 @@ def _butterfly(four: tuple[torch.Tensor, ...], out: tuple[torch.Tensor, ...]) ->
     torch.sub(low, high, out=out[3])
 
 
-def _leaky_relu(x: torch.Tensor) -> torch.Tensor:
-    """Leaky ReLU, perhaps in place."""
-    if x.dtype == torch.bfloat16:  # leaky_relu takes two to three times as long there
-        return F.prelu(x, x.new_full((1,), 0.2))
-    return F.leaky_relu_(x, 0.2)
-
-
 class FastConv:
     """One separable convolution with its kernels laid out for speed."""
 
@@ -123,7 +116,7 @@ class FastConv:
         x = F.conv2d(x, pointwise, bias)
         if self.noise is not None:
             x += self.noise[:, :, top : top + x.shape[2]]
-        return _leaky_relu(x)
+        return F.leaky_relu_(x, 0.2)
 
 
 class FastBlock:
