@@ -12,8 +12,8 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
+from tests.api.answers import EXAMPLE, call, check_sentence, refusal
 from tests.api.conftest import Server
-from tests.api.helpers import EXAMPLE, call, check_sentence, refusal
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:

@@ -13,8 +13,8 @@ from PIL import Image
 from sdflow.marking import EDITED, GENERATED
 from sdflow.pipeline import Editor
 from sdflow.recipes import load_recipe
+from tests.api.answers import EXAMPLE, changed, pixels, refusal
 from tests.api.conftest import Server
-from tests.api.helpers import EXAMPLE, changed, pixels, refusal
 
 
 def test_a_token_and_a_face_file_give_the_same_edit(client: Client) -> None:

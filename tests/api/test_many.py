@@ -15,8 +15,8 @@ from gradio_client.utils import ProgressUnit
 from PIL import Image
 
 from sdflow.marking import GENERATED
+from tests.api.answers import refusal
 from tests.api.conftest import Server
-from tests.api.helpers import refusal
 
 
 def progress_of(job: Job) -> ProgressUnit:

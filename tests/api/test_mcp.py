@@ -21,8 +21,8 @@ from mcp.types import CallToolResult
 from sdflow.marking import EDITED, GENERATED
 from sdflow.page.tools import Tools
 from sdflow.pipeline import Editor
+from tests.api.answers import EXAMPLE, check_sentence
 from tests.api.conftest import Server
-from tests.api.helpers import EXAMPLE, check_sentence
 
 TOOLS = {
     "invert", "refine", "random", "read_attributes", "edit", "paste", "edit_photo", "sweep",

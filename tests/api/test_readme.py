@@ -15,8 +15,8 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
+from tests.api.answers import ROOT
 from tests.api.conftest import Server
-from tests.api.helpers import ROOT
 
 PHOTO, ADDRESS = "photo.jpg", "http://127.0.0.1:7860"
 README = (ROOT / "README.md").read_text(encoding="utf-8")

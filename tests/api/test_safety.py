@@ -15,8 +15,8 @@ import safehttpx
 from gradio_client import Client, handle_file
 
 from sdflow.page.guard import NO_FETCHING
+from tests.api.answers import EXAMPLE, ROOT, call, refusal
 from tests.api.conftest import Server
-from tests.api.helpers import EXAMPLE, ROOT, call, refusal
 
 META = {"_type": "gradio.FileData"}
 

@@ -1,4 +1,4 @@
-"""What tests of the API share."""
+"""How tests ask the API, and what every answer, picture and refusal must be like."""
 
 from __future__ import annotations
 
