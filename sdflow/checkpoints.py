@@ -28,12 +28,9 @@ from sdflow.networks.cnf import Flow
 from sdflow.networks.e4e import E4E
 from sdflow.networks.resnet import AttributeClassifier, ReleasedEstimator
 from sdflow.networks.stylegan2 import StyleGAN2
+from sdflow.selection import RELEASED
 from sdflow.small_files import first_bytes
 
-ATTRIBUTES = {  # number of them → what the released estimators and flows call them, in c's order
-    3: ("Eyeglasses", "Male", "Young"),
-    5: ("Eyeglasses", "Male", "Smiling", "Wavy_Hair", "Young"),
-}
 MEAN_CODE = "latent_avg"  # its key in the files
 FETCH_IT = "Fetch it again from where its authors published it."
 
@@ -152,7 +149,7 @@ def read(path: Path) -> Checkpoint:
             "Choose one of those that README.md names."
         )
     count = kind.attributes(torch.atleast_1d(state[kind.mark])) if kind.attributes else 0
-    if count not in (0, *ATTRIBUTES):
+    if count not in (0, *RELEASED):
         raise WeightsError(
             f"{path.name} is {kind.what} for {count} attributes, and the released ones have 3 "
             "or 5. Choose one of those."
@@ -162,7 +159,7 @@ def read(path: Path) -> Checkpoint:
         kind.name.format(count),
         _fitting(state, kind.build, count, f"{path.name} is {kind.what}, but"),
         None if kind.w_mean is None else _mean_code(w_mean, kind, path),
-        ATTRIBUTES.get(count, ()),
+        RELEASED.get(count, ()),
     )
 
 

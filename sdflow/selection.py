@@ -73,9 +73,9 @@ CELEBA = {  # what the released models call an attribute → its row
     "Wavy_Hair": "wavy_hair",
     "Young": "young",
 }
-RELEASED = {  # how many attributes the released models know → their rows
-    3: ("eyeglasses", "gender", "young"),
-    5: tuple(CELEBA.values()),
+RELEASED = {  # how many attributes released models know → CelebA's names of them, in c's order
+    3: ("Eyeglasses", "Male", "Young"),
+    5: tuple(CELEBA),
 }
 OVERSHOOT = (-0.2, 1.2)  # c at strength -1 and +1: as far as their demo's slider goes
 
@@ -140,7 +140,7 @@ def shipped_attributes(selection: Selection | None = None) -> tuple[Attribute, .
     """
     selection = selection or decide().selection
     if selection.released:
-        shipped = RELEASED[selection.released]
+        shipped = [CELEBA[name] for name in RELEASED[selection.released]]
         return tuple(row for row in ATTRIBUTES.values() if row.name in shipped)
     settings = json.loads(weights.metadata("flow")["settings"])
     return tuple(ATTRIBUTES[name] for name in settings["shipped"])
