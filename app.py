@@ -136,7 +136,10 @@ def main() -> None:
     """Starts the server on GRADIO_SERVER_NAME and port 7860, loading the models meanwhile."""
     atexit.register(shutil.rmtree, PRIVATE, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes
-    decided = decide()
+    try:
+        decided = decide()
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     print(f"Models: {decided.selection.name}. {decided.why}".rstrip(), file=sys.stderr)
     service = Service(PRIVATE / "made")
     service.start()

@@ -40,6 +40,18 @@ def test_what_a_visitor_typed_is_not_html() -> None:
 # ---- the server as a process
 
 
+def test_models_that_there_are_not_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    environment = os.environ | {"SDFLOW_MODELS": "large", "TMPDIR": str(tmp_path)}
+    environment.pop("GRADIO_TEMP_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    sentence = "error: There is no model set 'large'. Choose mobile, stylegan2 or auto.\n"
+    assert done.returncode == 1 and done.stderr == sentence
+    assert not list(tmp_path.glob("sdflow-*"))
+
+
 def test_the_program_starts_and_leaves_nothing(tmp_path: Path) -> None:
     environment = os.environ | {
         "GRADIO_SERVER_NAME": "127.0.0.1",

@@ -361,6 +361,18 @@ def test_missing_packages_of_training(
     assert "requirements-train.txt" in fails(capsys, "train", "bank")
 
 
+def test_auto_says_which_models_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDFLOW_MODELS", "")  # so that it is as it was afterwards
+    monkeypatch.setattr("sdflow.selection._has_gpu", lambda: False)
+    command = ["random", "--seed", "1", "--size", "512", "-o", str(tmp_path / "face.png")]
+    assert main([*command, "--models", "auto"]) == 0
+    assert "There is no GPU: the embedded models run." in capsys.readouterr().err
+    assert main([*command, "--models", "large"]) == 2
+    assert "invalid choice: 'large'" in capsys.readouterr().err
+
+
 def test_as_a_program(tmp_path: Path) -> None:
     """In a new process, from another folder, with models that it loads itself."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -144,7 +145,10 @@ def load_editor(strengths: dict[str, float]) -> tuple[Editor, float]:
     start = time.perf_counter()
     from sdflow.edit import parse_strengths
     from sdflow.pipeline import Editor
+    from sdflow.selection import decide
 
+    if why := decide().why:
+        print(why, file=sys.stderr)
     editor = Editor()
     parse_strengths(strengths, editor.models.shipped)
     return editor, time.perf_counter() - start
