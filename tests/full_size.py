@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sdflow import checkpoints
 from tests.networks.filling import GOLDENS, contract, entries, filled
-from tests.weights.published import keys
+from tests.weights.published import MEAN_CODES, keys, nested
 
 PUBLISHED = {"stylegan2": "stylegan2-ffhq-config-f.pt", "e4e": "e4e_ffhq_encode.pt"}
 CONVERTED = ("classifier", "estimator_a3", "estimator_a5", "flow_a3", "flow_a5")
@@ -21,7 +21,7 @@ def write_full_size(folder: Path, names: tuple[str, ...] = (*PUBLISHED, *CONVERT
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name in PUBLISHED:
-            torch.save(nested(name), folder / PUBLISHED[name])
+            torch.save(nested(name, state(name), mean_code(name)), folder / PUBLISHED[name])
         else:
             original = folder / f"{name}.pth"
             torch.save(state(name), original)
@@ -38,10 +38,7 @@ def state(name: str) -> dict[str, Tensor]:
     return filled(entries(name), contract(name)["rules"])
 
 
-def nested(name: str) -> dict[str, object]:
-    """The content of a published file of a generator or an encoder."""
-    shape = (512,) if name == "stylegan2" else (18, 512)
-    mean = filled({"latent_avg": (shape, "float32")}, contract(name)["rules"])
-    if name == "stylegan2":
-        return {"g_ema": state(name), **mean}
-    return {"state_dict": {f"encoder.{k}": v for k, v in state(name).items()}, "opts": {}, **mean}
+def mean_code(name: str) -> Tensor:
+    """That of a generator or an encoder."""
+    entry = {"latent_avg": (MEAN_CODES[name], "float32")}
+    return filled(entry, contract(name)["rules"])["latent_avg"]

@@ -14,6 +14,7 @@ from tests.networks.filling import GOLDENS, Entries, entries
 NAMES = (
     "stylegan2", "e4e", "classifier", "estimator_a3", "estimator_a5", "flow_a3", "flow_a5"
 )  # fmt: skip
+MEAN_CODES = {"stylegan2": (512,), "e4e": (18, 512)}  # their shapes
 
 
 def keys(name: str) -> Entries:
@@ -32,14 +33,18 @@ def keys(name: str) -> Entries:
 def published(name: str) -> dict[str, Any]:
     """The content of a published file; each tensor holds the length of its key."""
     state = {key: number(key, *entry) for key, entry in keys(name).items()}
+    return nested(name, state, torch.ones(MEAN_CODES[name]) if name in MEAN_CODES else None)
+
+
+def nested(name: str, state: dict[str, Tensor], mean: Tensor | None = None) -> dict[str, Any]:
+    """A network's tensors and its mean code as the authors nest them."""
     if name == "stylegan2":
-        return {"g_ema": state, "d": {"x": torch.ones(3)}, "latent_avg": torch.ones(512)}
+        return {"g_ema": state, "d": {"x": torch.ones(3)}, "latent_avg": mean}
     if name == "e4e":
         encoder = {f"encoder.{key}": value for key, value in state.items()}
-        nested = {**encoder, "decoder.to_rgb1.bias": torch.ones(1, 3, 1, 1)}
         return {
-            "state_dict": nested,
-            "latent_avg": torch.ones(18, 512),
+            "state_dict": {**encoder, "decoder.to_rgb1.bias": torch.ones(1, 3, 1, 1)},
+            "latent_avg": mean,
             "opts": {"lr": 1e-4, "device": "cuda:0"},
         }
     return state
