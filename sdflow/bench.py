@@ -190,6 +190,10 @@ def peak_memory(children: bool = False) -> float | None:
         import resource
     except ModuleNotFoundError:  # Windows has none
         return None
+    status = Path("/proc/self/status")
+    if not children and status.exists():  # ru_maxrss begins with what the parent had
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return round(int(peak.split()[1]) / 2**10, 1)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF)
     unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
     return round(usage.ru_maxrss / unit, 1)
