@@ -12,6 +12,9 @@ from torch import Tensor
 
 from sdflow.networks.cnf import FINE, Flow, Solver
 
+MAPPINGS = POLES, ORIGINAL = "poles", "original"  # from numbers to semantics, see `Editor.edit`
+LEAST = {POLES: -1, ORIGINAL: -3}  # of an attribute; the most is 1
+
 
 class UnknownAttribute(ValueError):
     """An attribute that the loaded models don't know."""
@@ -21,12 +24,15 @@ class BadStrength(ValueError):
     """A strength that is not a number from -1 to 1."""
 
 
-def parse_strengths(strengths: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+def parse_strengths(
+    strengths: Mapping[str, float], names: Sequence[str], mapping: str = POLES
+) -> dict[str, float]:
     """Checks what a caller asked for.
 
     Args:
         strengths: attribute name to strength.
         names: the attributes of the loaded models.
+        mapping: `ORIGINAL` takes scales instead, which go further down, to -3.
 
     Returns:
         The same attributes with plain floats in [-1, 1].
@@ -47,10 +53,11 @@ def parse_strengths(strengths: Mapping[str, float], names: Sequence[str]) -> dic
                 f"Unknown attribute {reprlib.repr(name)}. Use one of: {', '.join(names)}."
             )
         is_number = isinstance(strength, numbers.Real) and not isinstance(strength, bool)
-        if not is_number or not -1 <= strength <= 1:  # nan fails the comparison
+        if not is_number or not LEAST[mapping] <= strength <= 1:  # nan fails the comparison
             raise BadStrength(
-                f"The strength of {name} is {reprlib.repr(strength)}."
-                " Give a number from -1 to 1; 0 leaves the attribute as it is."
+                f"The strength of {name} is {reprlib.repr(strength)}. Give a number from"
+                f" {LEAST[mapping]} to 1; {0 if mapping == POLES else -1} leaves the attribute as"
+                " it is."
             )
         checked[name] = float(strength)
     return checked
