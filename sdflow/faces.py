@@ -73,6 +73,7 @@ class Face:
             `sdflow.doubts`; None for a random face.
         warnings: sentences about what makes the photo difficult.
         seconds_per_step: how long each step of opening took; not kept in face files.
+        notes: sentences on how it was opened, see `sdflow.gpu`; not kept in face files.
         version: of the face file's format.
     """
 
@@ -90,6 +91,7 @@ class Face:
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
     seconds_per_step: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     version: int = VERSION
 
     @property

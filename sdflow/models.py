@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,8 +34,7 @@ class ModelSet:
     """The loaded networks of one set, in eval mode and frozen.
 
     Attributes:
-        name: of the set, or of the mix, see `Selection.name`.
-        files: the manifest's entries that an edit of an opened face depends on.
+        selection: which networks they are.
         generator: w → image, differentiable; owns ``mapping``, ``truncate`` and ``w_mean``.
         synthesis: (w, size, tuning) → image (B, 3, size, size), the fast path, differentiable;
             size 1024 or 512, a tuning or None.
@@ -58,8 +57,7 @@ class ModelSet:
         device: where all of them are.
     """
 
-    name: str
-    files: tuple[str, ...]
+    selection: Selection
     generator: MobileStyleGAN | StyleGAN2
     synthesis: Callable[..., torch.Tensor]
     can_tune: bool
@@ -77,6 +75,11 @@ class ModelSet:
     gates: torch.Tensor | None
     classifier: AttributeClassifier | None
     device: torch.device
+
+    @property
+    def name(self) -> str:
+        """Of the set, or of the mix; face files and recipes carry it."""
+        return self.selection.name
 
 
 @dataclass(frozen=True)
@@ -109,21 +112,15 @@ def load_models(
     tune_allocator()  # for the whole process
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     light, ours = selection.generator == "mobile", selection.encoder == "ours"
-    if light:
-        generator = load_generator(device)
-        synthesis = FastSynthesis(generator)
-    else:
-        generator = load_stylegan2(device)
-        synthesis = Synthesis(generator, native_dtype(device))
+    generator = load_generator(device) if light else load_stylegan2(device)
     if selection.released:
         semantics = load_released(selection.released, device)
     else:
         semantics = load_ours(device)
     return ModelSet(
-        name=selection.name,
-        files=selection.files,
+        selection=selection,
         generator=generator,
-        synthesis=synthesis,
+        synthesis=make_synthesis(generator),
         can_tune=light,
         encoder=load_encoder(device) if ours else load_e4e(device),
         corrector=load_corrector(device) if ours else None,
@@ -135,6 +132,24 @@ def load_models(
         device=device,
         **vars(semantics),
     )
+
+
+def move_models(models: ModelSet, device: torch.device | str) -> ModelSet:
+    """The set on another device. Its networks go there: what was handed in is of no use after."""
+    there = {
+        name: value.to(device)
+        for name, value in vars(models).items()
+        if isinstance(value, nn.Module | torch.Tensor) and name != "synthesis"
+    }
+    there["synthesis"] = make_synthesis(there["generator"])
+    return replace(models, **there, device=torch.device(device))
+
+
+def make_synthesis(generator: MobileStyleGAN | StyleGAN2) -> Callable[..., torch.Tensor]:
+    """The fast path of a generator, in what precision its device computes natively."""
+    if isinstance(generator, MobileStyleGAN):
+        return FastSynthesis(generator)
+    return Synthesis(generator, native_dtype(generator.w_mean.device))
 
 
 def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:

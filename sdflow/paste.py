@@ -37,10 +37,12 @@ class Pasted:
     Attributes:
         image: RGB, of the photo's size.
         mask: mode L, of the photo's size; where it is 0 the photo is untouched.
+        notes: sentences on how it was made, see `sdflow.gpu`.
     """
 
     image: Image.Image
     mask: Image.Image
+    notes: tuple[str, ...] = ()
 
 
 def composing_size(alignment: Alignment) -> int:

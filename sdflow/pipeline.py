@@ -7,10 +7,8 @@ The only module that knows every step. Opening a face runs once; a slider runs `
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,41 +21,24 @@ from sdflow import doubts, tuning
 from sdflow.align import FoundFace, crop_face, find_faces
 from sdflow.attributes import ATTRIBUTES
 from sdflow.compose import compose, gone_classes, with_detail
+from sdflow.cutout import cut_out
 from sdflow.decompose import decompose
-from sdflow.edit import edit, parse_strengths, target_semantics
+from sdflow.edit import MAPPINGS, edit, parse_strengths, target_semantics
+from sdflow.edited import Edited
 from sdflow.faces import NEW_FILE, Face, FaceFileError, encode_crop, is_face_file, load_face
 from sdflow.images import open_photo, to_image, to_tensor
-from sdflow.invert import REFINED, STEPS, OnStep, Step, invert, refine
+from sdflow.invert import REFINED, STEPS, OnStep, invert, refine
 from sdflow.models import ModelSet, load_models
 from sdflow.networks.cnf import FINE, Solver
 from sdflow.originals import Original, open_original
 from sdflow.paste import Pasted, paste_square
 from sdflow.released import classify, edit_as_original
+from sdflow.telling import Seconds, Teller, timed
 
 NETWORK_CROP, TUNING_CROP, DISPLAY_CROP = 256, 512, 1024  # pixels
-MAPPINGS = ("poles", "original")  # from strengths to semantics
+BATCH = 8  # edits that go through a GPU together; a CPU takes one at a time
 
 Photo = str | Path | bytes | BinaryIO | Image.Image | np.ndarray
-Seconds = dict[str, float]  # step → how long it took
-
-
-@dataclass(frozen=True, eq=False)
-class Edited:
-    """One edit of a face.
-
-    Attributes:
-        image: the edited face, RGB.
-        w: its latent code, (18, 512) float32.
-        before, after: attribute → value of the face, and value asked for.
-        seconds: in all; seconds_per_step: ``edit`` (the flow) and ``synthesis`` apart.
-    """
-
-    image: Image.Image
-    w: np.ndarray
-    before: dict[str, float]
-    after: dict[str, float]
-    seconds: float
-    seconds_per_step: Seconds
 
 
 class Editor:
@@ -65,6 +46,9 @@ class Editor:
 
     Args:
         models: default those that the environment asks for, see `sdflow.selection`, loaded now.
+
+    Attributes:
+        batch: how many edits go through the networks together, see `edit_many`.
 
     Raises:
         ValueError: it asks for what there is not.
@@ -74,6 +58,7 @@ class Editor:
     def __init__(self, models: ModelSet | None = None) -> None:
         self.models = models or load_models()
         self.attributes = tuple(ATTRIBUTES[name] for name in self.models.shipped)
+        self.batch = 1 if self.models.device.type == "cpu" else BATCH
 
     def open(
         self,
@@ -112,7 +97,7 @@ class Editor:
         if tune:
             tuning.check(self.models)
         seconds: Seconds = {}
-        with _timed(seconds, "align"):
+        with timed(seconds, "align"):
             picture = open_photo(photo)
             found = find_faces(picture) if found is None else found
             if not 0 <= face < len(found):
@@ -122,8 +107,8 @@ class Editor:
             display, alignment = crop_face(picture, found[face].landmarks, DISPLAY_CROP)
             encoded = encode_crop(display)
         target = to_tensor(crop, device=self.models.device)
-        teller = _Teller(on_step, steps, tune)
-        with _timed(seconds, "invert"):
+        teller = Teller(on_step, steps, tune)
+        with timed(seconds, "invert"):
             w = invert(self.models, target, steps, teller.refining)
         opened = Face(w[0].cpu().numpy(), alignment=alignment, crop=encoded,
                       faces_found=len(found))  # fmt: skip
@@ -152,9 +137,9 @@ class Editor:
             tuning.check(self.models)
         seconds: Seconds = dict(face.seconds_per_step)
         target = to_tensor(face.picture, NETWORK_CROP, self.models.device)
-        teller = _Teller(on_step, steps, tune)
+        teller = Teller(on_step, steps, tune)
         w = torch.from_numpy(face.w)[None].to(target)
-        with _timed(seconds, "refine"):
+        with timed(seconds, "refine"):
             if steps:
                 w = refine(self.models, target, w, steps, teller.refining)
         refined = replace(face, w=w[0].cpu().numpy(), tuning=None)
@@ -175,7 +160,7 @@ class Editor:
             raise ValueError(f"Got seed {seed}, psi {psi}. Give a seed from 0 and a psi in 0..1.")
         noise = np.random.default_rng(seed).standard_normal((1, 512)).astype(np.float32)
         seconds: Seconds = {}
-        with torch.no_grad(), _timed(seconds, "synthesis"):
+        with torch.no_grad(), timed(seconds, "synthesis"):
             w = self.models.generator.mapping(torch.from_numpy(noise).to(self.models.device))
             w = self.models.generator.truncate(w, psi)[:, None].repeat(1, 18, 1)  # (1, 18, 512)
         return self._decompose(Face(w[0].cpu().numpy(), seed=seed), seconds)
@@ -210,34 +195,76 @@ class Editor:
             FaceFileError: these models cannot use the face.
             ValueError: another size or mapping, or no classifier for the latter.
         """
+        (edited,) = self.edit_many([(face, strengths)], size, solver, mapping)
+        face = self.open(face)
+        if not detail or face.picture is None:
+            return edited
+        seconds = dict(edited.seconds_per_step)
+        with torch.no_grad(), timed(seconds, "detail"):
+            inversion = self.reconstruct(face, size)
+            photo = face.picture.resize((size, size), Image.Resampling.LANCZOS)
+            carried = with_detail(self.models, photo, inversion, edited.image,
+                                  gone_classes(edited.before, edited.after))[0]  # fmt: skip
+            image = to_image(carried.picture)
+        return replace(edited, image=image, seconds=sum(seconds.values()),
+                       seconds_per_step=seconds)  # fmt: skip
+
+    def edit_many(
+        self,
+        edits: Sequence[tuple[Face | Photo, Mapping[str, float]]],
+        size: int = 1024,
+        solver: Solver = FINE,
+        mapping: str = "poles",
+    ) -> list[Edited]:
+        """Faces with the strengths of each, `batch` of them in one pass, fewer where the device's
+        memory does not hold as many; arguments and errors as for `edit`.
+
+        Raises:
+            torch.OutOfMemoryError: the memory does not hold one.
+        """
         if size not in (512, 1024):
             raise ValueError(f"Got size {size}. Give 512 or 1024.")
         if mapping not in MAPPINGS:
             raise ValueError(f"Got the mapping {mapping!r}. Choose {' or '.join(MAPPINGS)}.")
-        given = parse_strengths(strengths, self.models.shipped)
-        face = self.open(face)
-        w, z, c = self._tensors(face)
+        strengths = [parse_strengths(given, self.models.shipped, mapping) for _, given in edits]
+        todo = list(zip([self.open(face) for face, _ in edits], strengths, strict=True))
+        done: list[Edited] = []
+        together = 1 if mapping == "original" else self.batch
+        while len(done) < len(todo):
+            some = todo[len(done) : len(done) + together]
+            try:
+                done += self._edit(some, size, solver, mapping)
+            except torch.OutOfMemoryError:
+                if len(some) == 1:
+                    raise
+                together = len(some) // 2
+        return done
+
+    def _edit(
+        self, edits: list[tuple[Face, dict[str, float]]], size: int, solver: Solver, mapping: str
+    ) -> list[Edited]:
+        """Edits in one pass of the flow; by the original's mapping one at a time."""
         models = self.models
+        tensors = zip(*(self._tensors(face) for face, _ in edits), strict=True)
+        w, z, c = (torch.cat(each) for each in tensors)
         seconds: Seconds = {}
-        with torch.no_grad(), _timed(seconds, "edit"):
+        with torch.no_grad(), timed(seconds, "edit"):
             if mapping == "original":
+                ((face, given),) = edits
                 w_edited, c, c_target = edit_as_original(models, w, self._crop(face), given)
             else:
-                moved = torch.tensor([[given.get(n, 0.0) for n in models.attributes]]).to(c)
-                c_target = target_semantics(c, moved, models.poles)  # (1, A)
+                moved = [[given.get(n, 0.0) for n in models.attributes] for _, given in edits]
+                c_target = target_semantics(c, torch.tensor(moved).to(c), models.poles)  # (B, A)
                 w_edited = edit(models.flow, w, z, c, c_target, models.gates, solver)
-        with torch.no_grad(), _timed(seconds, "synthesis"):
-            image = to_image(self._synthesize(face, w_edited, size))
-        code, *values = (x[0].cpu().numpy() for x in (w_edited, c, c_target))
-        before, after = map(self._shown, values)
-        if detail and face.picture is not None:
-            with _timed(seconds, "detail"):
-                inversion = self.reconstruct(face, size)
-                photo = face.picture.resize((size, size), Image.Resampling.LANCZOS)
-                carried = with_detail(self.models, photo, inversion, image,
-                                      gone_classes(before, after))[0]  # fmt: skip
-                image = to_image(carried.picture)
-        return Edited(image, code, before, after, sum(seconds.values()), seconds)
+        with torch.no_grad(), timed(seconds, "synthesis"):
+            images = [to_image(self._synthesize(face, code[None], size))
+                      for (face, _), code in zip(edits, w_edited, strict=True)]  # fmt: skip
+        share = {step: taken / len(edits) for step, taken in seconds.items()}
+        codes, before, after = (x.cpu().numpy() for x in (w_edited, c, c_target))
+        return [
+            Edited(image, code, self._shown(was), self._shown(asked), sum(share.values()), share)
+            for image, code, was, asked in zip(images, codes, before, after, strict=True)
+        ]
 
     def paste(
         self, photo: Photo | Original, *edits: tuple[Face, Edited], plain: bool = False
@@ -280,17 +307,25 @@ class Editor:
         with torch.no_grad():
             return to_image(self._synthesize(face, self._tensors(face)[0], size))
 
+    def cut_out(self, picture: Image.Image) -> Image.Image:
+        """An aligned face without its background, RGBA, see `sdflow.cutout`."""
+        return cut_out(self.models, picture)
+
     def read(self, face: Face | Photo) -> dict[str, float]:
         """Attribute → value of a face, about 0..1."""
         return self._shown(self.open(face).c)
 
-    def classify(self, face: Face | Photo) -> dict[str, float]:
-        """CelebA's attributes of a face as it is, see `released.classify`.
+    def classify(self, face: Face | Photo | Edited) -> dict[str, float]:
+        """CelebA's attributes of a face as it is, or of an edit, see `released.classify`.
 
         Raises:
             ValueError: the released classifier is not loaded.
         """
-        return classify(self.models, self._crop(self.open(face)))
+        if isinstance(face, Edited):
+            crop = to_tensor(face.image, NETWORK_CROP, self.models.device)
+        else:
+            crop = self._crop(self.open(face))
+        return classify(self.models, crop)
 
     def _crop(self, face: Face) -> torch.Tensor:
         """What the networks see of a face (1, 3, 256, 256): its photo, or else its rendering."""
@@ -301,12 +336,12 @@ class Editor:
         read = dict(zip(self.models.attributes, c.tolist(), strict=True))
         return {row.name: read[row.name] for row in self.attributes}
 
-    def _tune(self, face: Face, teller: _Teller, seconds: Seconds) -> Face:
+    def _tune(self, face: Face, teller: Teller, seconds: Seconds) -> Face:
         """The face with the generator changed for it, where that was asked for and not stopped."""
         if not teller.tune or teller.stopped:
             return face
         device = self.models.device
-        with _timed(seconds, "tune"):
+        with timed(seconds, "tune"):
             photo = to_tensor(face.picture, TUNING_CROP, device)
             pivot = torch.from_numpy(face.w)[None].to(device)
             tuned = tuning.tune(self.models, photo, pivot, tuning.STEPS, teller.tuning)
@@ -314,7 +349,7 @@ class Editor:
 
     def _finish(self, face: Face, seconds: Seconds, target: torch.Tensor) -> Face:
         """A face of a photo with everything that follows from its code; target is its crop."""
-        with torch.no_grad(), _timed(seconds, "doubts"):
+        with torch.no_grad(), timed(seconds, "doubts"):
             picture = self._synthesize(face, torch.from_numpy(face.w)[None].to(target), 512)
             sure = doubts.confidence(self.models, target, picture)
             told = doubts.warnings(self.models, target, face.alignment, sure)
@@ -325,7 +360,7 @@ class Editor:
         the photo: glasses that the inversion lost, a slider shall put on."""
         models = self.models
         w = torch.from_numpy(face.w)[None].to(models.device)
-        with torch.no_grad(), _timed(seconds, "decompose"):
+        with torch.no_grad(), timed(seconds, "decompose"):
             if keep_c:
                 c = torch.from_numpy(face.c)[None].to(models.device)
             else:
@@ -357,33 +392,3 @@ class Editor:
         if face.tuning is not None and not tuning.fits(self.models, face.tuning):
             raise FaceFileError(f"This face was tuned for another generator. {NEW_FILE}")
         return face
-
-
-class _Teller:
-    """Tells of refinement and tuning as of one job, and remembers whether it was stopped."""
-
-    def __init__(self, on_step: OnStep | None, steps: int, tune: bool) -> None:
-        self.tune, self.stopped = tune, False
-        self._on_step, self._steps = on_step, steps
-        self._total = steps + (tuning.STEPS if tune else 0)
-
-    def refining(self, step: Step) -> bool:
-        """Told by `invert.refine`."""
-        return self._tell(step, 0)
-
-    def tuning(self, step: Step) -> bool:
-        """Told by `tuning.tune`."""
-        return self._tell(step, self._steps)
-
-    def _tell(self, step: Step, before: int) -> bool:
-        if self._on_step:
-            step = replace(step, done=before + step.done, steps=self._total)
-            self.stopped = bool(self._on_step(step))
-        return self.stopped
-
-
-@contextmanager
-def _timed(seconds: Seconds, step: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[step] = time.perf_counter() - start

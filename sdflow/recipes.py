@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdflow import __version__
-from sdflow.edit import parse_strengths
+from sdflow.edit import MAPPINGS, ORIGINAL, POLES, parse_strengths
 from sdflow.faces import LARGEST_FILE as LARGEST_FACE
 from sdflow.faces import Face, FaceFileError, face_to_bytes, load_face
 from sdflow.manifest import find_entry
+from sdflow.released import NEEDED
 from sdflow.small_files import first_bytes, has_suffix, read_small
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ class Recipe:
 
     Attributes:
         face: with all that edits need.
-        strengths: attribute → −1..1.
+        strengths: attribute → −1..1, or its scale, see `mapping`.
         size: of the picture, 1024 or 512 pixels.
         detail: whether detail of the photo was carried over.
         models: name of the set, and network → digest of its weights.
         precision: of the synthesis, such as bfloat16.
         version: of SDFlow.
+        mapping: from strengths to semantics, see `Editor.edit`.
     """
 
     face: Face
@@ -55,6 +57,7 @@ class Recipe:
     models: dict[str, str]
     precision: str
     version: str
+    mapping: str = POLES
 
 
 def make_recipe(
@@ -63,10 +66,13 @@ def make_recipe(
     strengths: Mapping[str, float],
     size: int = 1024,
     detail: bool = False,
+    mapping: str = POLES,
 ) -> Recipe:
-    """The recipe of `Editor.edit(face, strengths, size, detail)` with these models."""
-    moved = {name: float(strength) for name, strength in strengths.items() if strength}
-    return Recipe(face, moved, size, detail, digests(models), precision_of(models), __version__)
+    """The recipe of `Editor.edit`, given the same, with these models."""
+    # a scale of 0 is an edit too
+    moved = {name: float(s) for name, s in strengths.items() if s or mapping == ORIGINAL}
+    made_with = digests(models, mapping), precision_of(models), __version__
+    return Recipe(face, moved, size, detail, *made_with, mapping)
 
 
 def recipe_to_json(recipe: Recipe) -> str:
@@ -78,6 +84,7 @@ def recipe_to_json(recipe: Recipe) -> str:
         "precision": recipe.precision,
         "size": recipe.size,
         "detail": recipe.detail,
+        "mapping": recipe.mapping,
         "strengths": recipe.strengths,
         "face": base64.b64encode(face_to_bytes(recipe.face)).decode(),
     }
@@ -122,9 +129,12 @@ def check_models(recipe: Recipe, models: ModelSet) -> tuple[str, ...]:
         Sentences on what makes the picture differ slightly.
 
     Raises:
-        RecipeError: it was made with other networks, which would make another picture.
+        RecipeError: it was made with other networks, which would make another picture, or needs
+            the released classifier, which is not loaded.
     """
-    now = digests(models)
+    if recipe.mapping == ORIGINAL and models.classifier is None:
+        raise RecipeError(NEEDED)
+    now = digests(models, recipe.mapping)
     other = [name for name in {**recipe.models, **now} if recipe.models.get(name) != now.get(name)]
     if other:
         raise RecipeError(
@@ -140,10 +150,12 @@ def check_models(recipe: Recipe, models: ModelSet) -> tuple[str, ...]:
     )
 
 
-def digests(models: ModelSet) -> dict[str, str]:
-    """Name of the set, and network → 16 hex digits of what its files are, or ``unpinned``."""
-    found = {"set": models.name}
-    for name in models.files:
+def digests(models: ModelSet, mapping: str = POLES) -> dict[str, str]:
+    """Name of the set, and network → 16 hex digits of what its files are, or ``unpinned``: of
+    those that an edit depends on."""
+    found, selection = {"set": models.name}, models.selection
+    read = f"estimator_a{selection.released}" if selection.released else "estimator"
+    for name in (*selection.files, *(("classifier", read) if mapping == ORIGINAL else ())):
         together = "".join(file.sha256 for file in find_entry(name).files)
         digest = hashlib.sha256(together.encode()).hexdigest()[:16]
         found[name] = digest if together else "unpinned"
@@ -166,5 +178,9 @@ def _to_recipe(fields: dict[str, Any]) -> Recipe:
     if size not in SIZES or not isinstance(detail, bool):
         raise ValueError("its picture has another size")
     face = load_face(base64.b64decode(fields["face"], validate=True))
-    strengths = parse_strengths(fields["strengths"], face.attributes)
-    return Recipe(face, strengths, size, detail, models, fields["precision"], fields["version"])
+    mapping = fields.get("mapping", POLES)
+    if mapping not in MAPPINGS:
+        raise ValueError("its strengths mean something else")
+    strengths = parse_strengths(fields["strengths"], face.attributes, mapping)
+    made_with = models, fields["precision"], fields["version"]
+    return Recipe(face, strengths, size, detail, *made_with, mapping)

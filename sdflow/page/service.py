@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -18,8 +19,8 @@ from PIL import Image
 from sdflow import weights
 from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute
-from sdflow.cutout import cut_out
 from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_file, load_face
+from sdflow.gpu import load_editor
 from sdflow.images import BadImage, open_photo
 from sdflow.invert import REFINED, OnStep, Step
 from sdflow.media import Render
@@ -30,9 +31,11 @@ from sdflow.page.loading import Loading
 from sdflow.page.pasting import PastedPhoto
 from sdflow.page.photos import KeptPhoto, Photos
 from sdflow.page.pictures import FULL, PREVIEW, Pictures
+from sdflow.page.scales import mapping_of, to_sliders
+from sdflow.page.together import Together
 from sdflow.page.turns import Turns
 from sdflow.pipeline import Edited, Editor
-from sdflow.selection import shipped_attributes
+from sdflow.selection import Decided, decide, is_here, shipped_attributes
 
 THUMBNAIL = 160  # pixels of a face to pick
 MOST_THUMBNAILS = 24  # faces of a photo to pick from
@@ -66,28 +69,37 @@ class Service:
 
     Args:
         folder: private folder for pictures and downloads, which stay for `KEPT` seconds.
-        load: makes the editor, in a thread of its own.
+        load: makes the editor, in a thread of its own; default that of `decided`.
         steps: of refinement when a photo is opened; None is the editor's default.
         refined: steps when more likeness is asked for.
         store: keeps the faces.
+        decided: which models run, and why; default what the environment asks for.
+
+    Attributes:
+        decided: the same.
+        classifies: whether the released classifier is at hand, with all that it makes possible.
     """
 
     def __init__(
         self,
         folder: Path,
-        load: Callable[[], Editor] = Editor,
+        load: Callable[[], Editor] | None = None,
         steps: int | None = None,
         refined: int = REFINED,
         store: FaceStore | None = None,
+        decided: Decided | None = None,
     ) -> None:
+        self.decided = decided or decide()
+        self.classifies = is_here("classifier")
         self.files = Files(folder, KEPT)
         self.pictures = Pictures(self, self.files)
         self.steps, self.refined = steps, refined
         self.store = store or FaceStore(KEPT)
         self.photos = Photos(folder / "photos")
         self._photo_of: weakref.WeakKeyDictionary[Face, KeptPhoto] = weakref.WeakKeyDictionary()
-        self._loading = Loading(load)
+        self._loading = Loading(load or partial(load_editor, self.decided.selection))
         self._models = Turns()
+        self._together = Together(self._models)
 
     # ---- loading
 
@@ -98,7 +110,7 @@ class Service:
         Raises:
             WeightsError: the flow's file is missing or damaged.
         """
-        return shipped_attributes()
+        return shipped_attributes(self.decided.selection)
 
     @property
     def status(self) -> str:
@@ -263,7 +275,7 @@ class Service:
         return [crop_face(picture, face.landmarks, THUMBNAIL)[0] for face in found]
 
     def edit(self, token: str | None, strengths: Mapping[str, float], size: int = FULL) -> Edited:
-        """Edits a kept face.
+        """Edits a kept face; wherever strengths are taken, `scales.Scales` are too.
 
         Raises:
             UnknownFace: the token is not, or no longer, known.
@@ -275,19 +287,30 @@ class Service:
         self, face: Face, strengths: Mapping[str, float], size: int = FULL, solver: Solver = FINE
     ) -> Edited:
         """Edits a face that need not be kept; errors as for `Editor.edit`."""
-        editor = self.editor
-        with self._models:
-            return editor.edit(face, strengths, size, solver=solver)
+        return self._together.edit(self.editor, face, strengths, size, solver, mapping_of(strengths))
 
     def preview(self, token: str | None, strengths: Mapping[str, float]) -> Edited:
         """A draft of what `edit` gives, sooner."""
         return self.edit_face(self.face(token), strengths, PREVIEW, DRAFT)
 
+    def celeba(
+        self, token: str | None, strengths: Mapping[str, float]
+    ) -> tuple[dict[str, float], dict[str, float] | None]:
+        """CelebA's attributes of a kept face and, if anything is moved, of its edit.
+
+        Raises:
+            ValueError: the released classifier is not loaded; see `edit` for the others.
+        """
+        face, editor = self.face(token), self.editor
+        edited = self.edit_face(face, strengths, PREVIEW) if strengths else None
+        with self._models:
+            return editor.classify(face), edited and editor.classify(edited)
+
     def cut_out(self, picture: Image.Image) -> Image.Image:
         """An edited face without its background, see `sdflow.cutout`."""
         editor = self.editor
         with self._models:
-            return cut_out(editor.models, picture)
+            return editor.cut_out(picture)
 
     def renderer(self, face: Face, size: int = PREVIEW) -> Render:
         """Strengths → picture; each picture waits for a turn, so that a long job of many lets
@@ -316,11 +339,11 @@ class Service:
         original = open_original(photos[0].path)
         for face, (_, strengths) in zip(faces, edits, strict=True):
             with self._models:
-                done.append((face, editor.edit(face, strengths)))
+                done.append((face, editor.edit(face, strengths, mapping=mapping_of(strengths))))
         edited = tuple(edit for _, edit in done)
         # a face that nothing moves stays the photo's own, but for the plain way
         moved = [pair for pair, (_, given) in zip(done, edits, strict=True)
-                 if plain or any(given.values())]  # fmt: skip
+                 if plain or to_sliders(given)]  # fmt: skip
         with self._models:
             start = time.perf_counter()
             pasted = editor.paste(original, *moved, plain=plain)
