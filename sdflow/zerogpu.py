@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import tempfile
 import threading
 import traceback
@@ -100,12 +101,11 @@ def _run(name: str, given: tuple, named: Mapping[str, Any]) -> Any:  # noqa: ANN
 
 
 def _no_gpu(told: Iterator[Any]) -> Iterator[Any]:
-    """The same, with ZeroGPU's own errors as `NoGPU`."""
-    import gradio as gr
-
+    """The same. `work` tells of its errors, so that whatever is raised here is ZeroGPU's own."""
     try:
         yield from told
-    except gr.Error as error:
+    except Exception as error:
+        print(f"No GPU: {error}", file=sys.stderr, flush=True)
         raise NoGPU(str(error)) from error
 
 

@@ -72,7 +72,7 @@ class Opened:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what makes the photo difficult, and about the opening."""
-        return (*self.face.warnings, *self.told)
+        return (*self.face.warnings, *self.face.notes, *self.told)
 
     @property
     def name(self) -> str:
@@ -143,13 +143,13 @@ def read_sources(paths: Sequence[Path]) -> tuple[list[Source], Failures]:
 def load_editor(strengths: dict[str, float]) -> tuple[Editor, float]:
     """The editor, and the seconds that loading took."""
     start = time.perf_counter()
+    from sdflow import gpu
     from sdflow.edit import parse_strengths
-    from sdflow.pipeline import Editor
     from sdflow.selection import decide
 
     if why := decide().why:
         print(why, file=sys.stderr)
-    editor = Editor()
+    editor = gpu.load_editor()
     parse_strengths(strengths, editor.models.shipped)
     return editor, time.perf_counter() - start
 

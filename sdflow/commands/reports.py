@@ -89,6 +89,12 @@ def add_edits(report: Report, edits: Sequence[Edited]) -> None:
     for row, edited in zip(report.get("faces", [report]), edits, strict=True):
         row |= {"before": edited.before, "after": edited.after}
         add_seconds(report["seconds_per_step"], edited.seconds_per_step)
+    add_notes(report, *(note for edited in edits for note in edited.notes))
+
+
+def add_notes(report: Report, *notes: str) -> None:
+    """Sentences on how something was made to the warnings, each once."""
+    report["warnings"] = list(dict.fromkeys([*report["warnings"], *notes]))
 
 
 def add_seconds(seconds: dict[str, float], more: dict[str, float]) -> None:
@@ -124,8 +130,9 @@ def save_pasted(
         "mask": pasting.mask and str(pasting.mask),
         "touched": round(1 - pasted.mask.histogram()[0] / (width * height), 4),
     }
+    add_notes(report, *pasted.notes)
     if source.original.alpha is not None and output.suffix.lower() in (".jpg", ".jpeg"):
-        report["warnings"] = [*report["warnings"], WHITE]
+        add_notes(report, WHITE)
     add_output(report, output, pasted.image.size, written, start)
 
 

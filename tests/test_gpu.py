@@ -1,0 +1,144 @@
+"""An editor on a GPU: what its memory does not hold is done in smaller batches, or on the CPU.
+
+There is no GPU here. Networks that refuse more than so many codes at a time take its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdflow.faces import Face, face_to_bytes
+from sdflow.gpu import FULL, NONE_FREE, GPUEditor
+from sdflow.models import move_models
+from sdflow.pipeline import Editor
+from sdflow.zerogpu import NoGPU
+
+SMILES = [{"smiling": 1.0}, {"young": -0.5, "smiling": -1.0}, {}, {"yaw": 0.4}, {"bangs": 1.0}]
+
+
+class Cramped:
+    """A network in a memory that holds so many rows; it writes down how many it was given."""
+
+    def __init__(self, network: Any, most: int) -> None:  # noqa: ANN401
+        self.network, self.most, self.given = network, most, []
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.network, name)
+
+    def __call__(self, w: torch.Tensor, *rest: Any) -> torch.Tensor:  # noqa: ANN401
+        self.given.append(len(w))
+        if len(w) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.network(w, *rest)
+
+
+class CrampedFlow(Cramped):
+    """The same of a flow, in codes: faces times 18."""
+
+    def decode(self, z: torch.Tensor, *rest: Any) -> torch.Tensor:  # noqa: ANN401
+        self.given.append(len(z))
+        if len(z) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.network.decode(z, *rest)
+
+
+@pytest.fixture(scope="module")
+def faces(editor: Editor) -> list[Face]:
+    return [editor.random(seed) for seed in range(len(SMILES))]
+
+
+@pytest.fixture(scope="module")
+def cramped(editor: Editor) -> GPUEditor:
+    """Its GPU renders nothing at all."""
+    full = Editor(replace(editor.models, synthesis=Cramped(editor.models.synthesis, 0)))
+
+    def run(name: str, given: tuple, named: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        return getattr(full, name)(*given, **named)
+
+    return GPUEditor(full.models, run, lambda: editor)
+
+
+def test_edits_in_one_pass_are_those_made_one_by_one(editor: Editor, faces: list[Face]) -> None:
+    together = Editor(editor.models)
+    together.batch = 3
+    many = together.edit_many(list(zip(faces, SMILES, strict=True)), 512)
+    for face, strengths, edited in zip(faces, SMILES, many, strict=True):
+        alone = editor.edit(face, strengths, 512)
+        assert edited.before == alone.before and edited.after == pytest.approx(alone.after)
+        np.testing.assert_allclose(edited.w, alone.w, atol=2e-5)
+        assert np.abs(pixels(edited.image) - pixels(alone.image)).mean() < 0.2
+    assert len({edited.image.tobytes() for edited in many}) == len(SMILES)
+
+
+def test_a_batch_that_does_not_fit_is_halved(editor: Editor, faces: list[Face]) -> None:
+    flow = CrampedFlow(editor.models.flow, 60)
+    small = Editor(replace(editor.models, flow=flow))
+    small.batch = 8
+    many = small.edit_many([(face, {"smiling": 1.0}) for face in faces], 512)
+    refused = [rows for rows in flow.given if rows > 60]
+    assert len(many) == 5 and refused
+    expected = editor.edit(faces[4], {"smiling": 1.0}, 512)
+    np.testing.assert_allclose(many[4].w, expected.w, atol=2e-5)
+
+
+def test_what_does_not_fit_alone_is_an_error_of_the_plain_editor(
+    editor: Editor, faces: list[Face]
+) -> None:
+    none = Editor(replace(editor.models, flow=CrampedFlow(editor.models.flow, 0)))
+    with pytest.raises(torch.OutOfMemoryError):
+        none.edit(faces[0], {"smiling": 1.0}, 512)
+
+
+def test_a_full_gpu_leaves_the_work_to_the_cpu_and_says_so(
+    editor: Editor, cramped: GPUEditor, opened: Face, photo: Image.Image
+) -> None:
+    edited = cramped.edit(opened, {"smiling": 1.0}, 512)
+    assert edited.notes == (FULL,)
+    expected = editor.edit(opened, {"smiling": 1.0}, 512)
+    assert edited.image.tobytes() == expected.image.tobytes() and expected.notes == ()
+    many = cramped.edit_many([(opened, {}), (opened, {"young": 1.0})], 512)
+    assert [each.notes for each in many] == [(FULL,), (FULL,)]
+    face = cramped.random(4)
+    assert face.notes == (FULL,) and np.array_equal(face.z, editor.random(4).z)
+    again = cramped.open(face_to_bytes(face))  # nothing is rendered for a face file
+    assert again.notes == () and np.array_equal(again.w, face.w)
+    assert cramped.open(face) is face
+    pasted = cramped.paste(photo, (opened, editor.edit(opened, {"smiling": 1.0})))
+    assert pasted.notes == (FULL,) and pasted.mask.getbbox()
+    assert cramped.reconstruct(opened, 512).size == (512, 512)
+
+
+def test_errors_of_the_work_itself_are_not_hidden(cramped: GPUEditor, opened: Face) -> None:
+    with pytest.raises(ValueError, match="Unknown attribute 'nose'"):
+        cramped.edit(opened, {"nose": 1.0})
+    with pytest.raises(ValueError, match="Got size 3"):
+        cramped.edit(opened, {}, 3)
+
+
+def test_a_gpu_that_is_not_to_be_had_leaves_the_work_to_the_cpu(
+    editor: Editor, opened: Face
+) -> None:
+    def run(*call: object) -> None:
+        raise NoGPU("You have exceeded your quota.")
+
+    without = GPUEditor(editor.models, run, lambda: editor)
+    assert without.edit(opened, {"smiling": 1.0}, 512).notes == (NONE_FREE,)
+    assert without.read(opened) == editor.read(opened)
+
+
+def test_a_moved_set_makes_the_same_pictures(editor: Editor, opened: Face) -> None:
+    moved = Editor(move_models(editor.models, "cpu"))
+    assert moved.models.synthesis is not editor.models.synthesis
+    edited = [each.edit(opened, {"young": 1.0}, 512).image.tobytes() for each in (moved, editor)]
+    assert edited[0] == edited[1]
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, np.float32)
