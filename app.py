@@ -20,6 +20,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 PRIVATE = Path(tempfile.mkdtemp(prefix="sdflow-", dir=os.environ.get("GRADIO_TEMP_DIR")))
 os.environ["GRADIO_TEMP_DIR"] = str(PRIVATE)
 
+from sdflow import zerogpu  # noqa: E402, F401, I001 - before PyTorch, which gradio may import
+
 import gradio as gr  # noqa: E402
 import gradio.mcp  # noqa: E402
 from starlette.requests import Request  # noqa: E402
@@ -28,6 +30,7 @@ from starlette.routing import Route  # noqa: E402
 
 from sdflow.page import readout  # noqa: E402
 from sdflow.page.endpoints import add_endpoints  # noqa: E402
+from sdflow.page.events.celeba import add_celeba  # noqa: E402
 from sdflow.page.events.comparing import add_comparing  # noqa: E402
 from sdflow.page.events.controls import add_controls  # noqa: E402
 from sdflow.page.events.editing import add_editing  # noqa: E402
@@ -41,6 +44,7 @@ from sdflow.page.panels import STYLE as PANELS_STYLE  # noqa: E402
 from sdflow.page.panels import make_panels  # noqa: E402
 from sdflow.page.service import Service  # noqa: E402
 from sdflow.page.texts import I18N, language_of, say, text  # noqa: E402
+from sdflow.page.texts.sentences import all_translated  # noqa: E402
 from sdflow.page.theme import SCRIPT, STYLE, make_theme  # noqa: E402
 from sdflow.page.tools import Tools  # noqa: E402
 from sdflow.page.updates import QUIETLY, Updates  # noqa: E402
@@ -60,25 +64,31 @@ def make_page(service: Service) -> gr.Blocks:
         header = gr.HTML(text("header"), elem_id="header")
         banner = gr.HTML(text("loading"), elem_id="banner", visible=service.status != "ready")
         session, previewed, looked = gr.State(Visit()), gr.State(0), gr.State(0)
+        credited = EXAMPLES, readout.credits(CREDITS)
         with gr.Row(elem_id="workbench"):
-            source, view = make_source(EXAMPLES, readout.credits(CREDITS)), make_view()
+            source, view = make_source(*credited, service.classifies), make_view()
             presets = shipped_presets([row.name for row in service.attributes])
-            controls = make_controls(service.attributes, presets)
+            controls = make_controls(service.attributes, presets, service.classifies)
         parts = Parts(session, previewed, looked, source, view, controls)
         panels = make_panels(service.attributes)
         with gr.Accordion(text("notes.title"), open=False):
+            models = gr.HTML(elem_id="models")
             gr.HTML(text("notes"), elem_id="notes")
         updates = Updates(service, parts)
         add_opening(service, parts, updates, EXAMPLES, PRIVATE)
         add_editing(service, parts, updates)
         add_controls(service, parts, updates)
+        if service.classifies:
+            add_celeba(service, parts)
         add_likeness(service, parts, updates)
-        add_variants(service, parts, panels.variants)
-        add_morphing(service, parts, panels.morphing)
-        add_comparing(service, parts, panels.comparing)
+        add_variants(service, parts, updates, panels.variants)
+        add_morphing(service, parts, updates, panels.morphing)
+        add_comparing(service, parts, updates, panels.comparing)
 
-        def greet(visit: Visit, request: gr.Request) -> None:
-            visit.language = language_of(request.headers)
+        def greet(visit: Visit, request: gr.Request) -> str:
+            visit.language, decided = language_of(request.headers), service.decided
+            why = all_translated(visit.language, decided.why)
+            return readout.models(visit.say, decided.selection, why)
 
         async def wait_for_models(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
             language = language_of(request.headers)
@@ -89,7 +99,7 @@ def make_page(service: Service) -> gr.Blocks:
             ready = service.status == "ready"
             yield gr.update(value=text("failed"), visible=not ready)
 
-        page.load(greet, [session], queue=False, **QUIETLY)
+        page.load(greet, [session], [models], queue=False, **QUIETLY)
         page.load(wait_for_models, outputs=[banner], concurrency_limit=None, **QUIETLY)
         add_endpoints(service)
     for event in page.fns.values():
@@ -141,7 +151,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"error: {error}")
     print(f"Models: {decided.selection.name}. {decided.why}".rstrip(), file=sys.stderr)
-    service = Service(PRIVATE / "made")
+    service = Service(PRIVATE / "made", decided=decided)
     service.start()
     threading.Thread(target=service.keep_tidy, daemon=True).start()
     launch(make_page(service), service)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from sdflow.attributes import ATTRIBUTES, Attribute
+from sdflow.edit import ORIGINAL
 from sdflow.marking import EDITED, GENERATED, source_of
 from sdflow.media import CELL, contact_sheet
 from sdflow.page.many import even, sheet_file
 from sdflow.page.pictures import PREVIEW
+from sdflow.page.scales import Strengths, mapping_of, to_sliders, with_sliders
 from sdflow.page.texts import DEFAULT, say, say_of
 from sdflow.page.tried import Person, Tried
 
@@ -27,7 +29,6 @@ SMALL_QUALITY = 88
 SWEEPS, GRIDS = (5, 7, 9), (3, 4, 5)  # pictures of a sweep; rows and columns of a grid
 MOST_NAMED = 2  # attributes of an edit that a heading names
 STEP = 0.05  # of a slider
-Strengths = Mapping[str, float]
 Words = Callable[[str], str]  # language → what stands above a column or left of a row
 
 
@@ -89,7 +90,7 @@ class Board:
 def sweep_board(token: str, base: Strengths, name: str, columns: int) -> Board:
     """One attribute from −1 to 1, on top of an edit."""
     values = steps(columns)
-    cells = [Cell(token, moved(base | {name: value})) for value in values]
+    cells = [Cell(token, with_sliders(base, **{name: value})) for value in values]
     return Board([_moved_words(ATTRIBUTES[name], value) for value in values], [], cells)
 
 
@@ -102,9 +103,10 @@ def grid_board(token: str, base: Strengths, across: str, down: str, columns: int
     if across == down:
         raise ValueError("A grid takes two different attributes. Choose another one.")
     values = steps(columns)
-    cells = [Cell(token, moved(base | {across: x, down: y})) for y in values for x in values]
+    states = [with_sliders(base, **{across: x, down: y}) for y in values for x in values]
     headings = [_moved_words(ATTRIBUTES[across], x) for x in values]
-    return Board(headings, [_moved_words(ATTRIBUTES[down], y) for y in values], cells)
+    labels = [_moved_words(ATTRIBUTES[down], y) for y in values]
+    return Board(headings, labels, [Cell(token, state) for state in states])
 
 
 def attributes_board(
@@ -121,8 +123,8 @@ def attributes_board(
     half = len(values) // 2
     cells = []
     for row in attributes:
-        states = [moved(base | {row.name: value}) for value in values]
-        cells += [Cell(token, s) for s in [*states[:half], moved(base), *states[half:]]]
+        states = [with_sliders(base, **{row.name: value}) for value in values]
+        cells += [Cell(token, s) for s in [*states[:half], with_sliders(base), *states[half:]]]
     headings = [_strength(value) for value in values]
     headings.insert(half, _key("compare.now"))
     return Board(headings, [_label(row) for row in attributes], cells)
@@ -152,15 +154,13 @@ def steps(columns: int) -> list[float]:
     return [round(round(value / STEP) * STEP, 2) + 0.0 for value in even(columns)]
 
 
-def moved(strengths: Strengths) -> dict[str, float]:
-    """Strengths without those that are 0, as a visit keeps them."""
-    return {name: strength for name, strength in strengths.items() if strength}
-
-
 def edit_words(language: str, strengths: Strengths) -> str:
     """An edit in words: its attributes and how far each is moved."""
-    words = [f"{say_of(language, ATTRIBUTES[n])} {signed(s)}" for n, s in strengths.items()]
-    return ", ".join(words) or say(language, "unedited")
+    at = to_sliders(strengths).items()
+    words = ", ".join(f"{say_of(language, ATTRIBUTES[n])} {signed(s)}" for n, s in at)
+    if mapping_of(strengths) == ORIGINAL:
+        return say(language, "mapping.edit", edit=words)
+    return words or say(language, "unedited")
 
 
 def signed(strength: float) -> str:

@@ -16,14 +16,24 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from sdflow import __version__
-from sdflow.edit import parse_strengths
-from sdflow.page.checks import edits_by_token, one_of, path_of, token_of, within, yes_or_no
+from sdflow.edit import MAPPINGS, ORIGINAL, POLES, parse_strengths
+from sdflow.page.checks import (
+    MOST_STEPS,
+    edits_by_token,
+    one_of,
+    path_of,
+    token_of,
+    within,
+    yes_or_no,
+)
 from sdflow.page.errors import told
 from sdflow.page.many import Progress, morph_file, sweep_file
 from sdflow.page.pictures import FORMATS, FULL, PREVIEW
-from sdflow.page.service import MOST_STEPS, NO_FACE, NO_PHOTO, Opened, Service
+from sdflow.page.scales import edit_of
+from sdflow.page.service import NO_FACE, NO_PHOTO, Opened, Service
 from sdflow.page.work import Abandoned, finish
 from sdflow.recipes import digests, precision_of
+from sdflow.released import NEEDED
 from sdflow.video import VIDEOS
 
 if TYPE_CHECKING:
@@ -118,9 +128,15 @@ class Calls:
         return self._described(self._service.random(seed))
 
     @told
-    def read_attributes(self, token: str = "", face_file: Sent = None) -> dict[str, float]:
+    def read_attributes(
+        self, token: str = "", face_file: Sent = None, celeba: bool = False
+    ) -> dict[str, float]:
         """Reads every attribute off a face."""
-        return self._service.editor.read(self._face(*self._source(token, face_file)))
+        yes_or_no(celeba, "celeba")
+        source = self._source(token, face_file)
+        if celeba:
+            return self._service.celeba(self._face(*source), {})[0]
+        return self._service.editor.read(self._face(*source))
 
     # ---- edits
 
@@ -131,12 +147,13 @@ class Calls:
         face_file: Sent = None,
         size: int = FULL,
         format: str = "png",
+        mapping: str = POLES,
         **strengths: float,
     ) -> tuple[str, dict[str, Any], str]:
         """Edits a face, any number of attributes at once, and returns the face alone."""
         service, suffix = self._service, suffix_of(format, FORMATS)
         one_of(size, (PREVIEW, FULL), "the size")
-        strengths = self._strengths(strengths)
+        strengths = self._edit(strengths, mapping)
         token, file = self._source(token, face_file)
         face = self._face(token, file)
         edited = service.edit_face(face, strengths, int(size))
@@ -154,6 +171,7 @@ class Calls:
         plain: bool = False,
         keep_metadata: bool = False,
         others: Mapping[str, Any] | None = None,
+        mapping: str = POLES,
         **strengths: float,
     ) -> tuple[str, str, dict[str, Any]]:
         """Edits a face and puts it back into its photo.
@@ -164,8 +182,8 @@ class Calls:
             "plain": yes_or_no(plain, "plain"),
             "keep_metadata": yes_or_no(keep_metadata, "keep_metadata"),
         }
-        edits = [(name, self._strengths(given)) for name, given in edits_by_token(others)]
-        strengths = self._strengths(strengths)
+        strengths = self._edit(strengths, mapping)
+        edits = [(key, self._named(given, mapping)) for key, given in edits_by_token(others)]
         token, file = self._source(token, face_file)
         path = path_of(photo, "photo")
         if not token and not path:
@@ -187,6 +205,7 @@ class Calls:
         paste: bool = True,
         plain: bool = False,
         keep_metadata: bool = False,
+        mapping: str = POLES,
         progress: gr.Progress = BAR,
         **strengths: float,
     ) -> tuple[str, str | None, dict[str, Any]]:
@@ -197,8 +216,7 @@ class Calls:
             "plain": yes_or_no(plain, "plain"),
             "keep_metadata": yes_or_no(keep_metadata, "keep_metadata"),
         }
-        strengths = self._strengths(strengths)
-        service = self._service
+        strengths, service = self._edit(strengths, mapping), self._service
 
         def work(on_step: OnStep) -> tuple[str, str | None, dict[str, Any]]:
             opened = service.open(*given, on_step)
@@ -245,15 +263,18 @@ class Calls:
         fps: float = 25,
         size: int = PREVIEW,
         format: str = "mp4",
+        mapping: str = POLES,
         progress: gr.Progress = BAR,
         **strengths: float,
     ) -> tuple[str, dict[str, Any]]:
         """Makes a video of a face on its way from the original to an edit, or through several."""
-        moved = {name: strength for name, strength in strengths.items() if strength != 0}
+        moved = self._edit(strengths, mapping)
         if stops and moved:
             raise ValueError(TWO_WAYS)
         if not stops and not moved:
             raise ValueError(NO_EDIT)
+        if isinstance(stops, list):
+            stops = [self._named(stop, mapping) for stop in stops]
         make = partial(
             morph_file, stops=stops or [{}, moved], seconds=seconds, fps=fps, size=size,
             suffix=suffix_of(format, VIDEOS),
@@ -275,7 +296,8 @@ class Calls:
             about["fetching"] = file
         if about["status"] == "ready":
             models = self._service.editor.models
-            about |= {"models": digests(models), "precision": precision_of(models)}
+            why = {"why": self._service.decided.why} if self._service.decided.why else {}
+            about |= {"models": digests(models) | why, "precision": precision_of(models)}
         return about
 
     # ---- what they have in common
@@ -291,8 +313,17 @@ class Calls:
             raise ValueError(NO_PHOTO)
         return path, number, steps, yes_or_no(tune, "tune")
 
-    def _strengths(self, strengths: Mapping[str, Any]) -> dict[str, float]:
-        return parse_strengths(strengths, [row.name for row in self._service.attributes])
+    def _edit(self, strengths: Mapping[str, Any], mapping: object) -> dict[str, float]:
+        """The edit that a client's numbers say; those that it has not given are 0."""
+        given = self._named(strengths, one_of(mapping, MAPPINGS, "the mapping"))
+        return edit_of({name: number for name, number in given.items() if number}, mapping)
+
+    def _named(self, strengths: Mapping[str, Any], mapping: str) -> dict[str, float]:
+        """The edit in a client's JSON, of all that it names."""
+        if mapping == ORIGINAL and self._service.editor.models.classifier is None:
+            raise ValueError(NEEDED)
+        names = [row.name for row in self._service.attributes]
+        return edit_of(parse_strengths(strengths, names, mapping), mapping)
 
     def _source(self, token: object, face_file: Sent) -> tuple[str, str | None]:
         """A token, or else a face file's path."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from sdflow.page.guard import is_upload
 
+MOST_STEPS = 300  # of refinement
 NO_FILE = "The {} is no uploaded file. Upload it first, as the client's handle_file does."
 
 
@@ -94,3 +95,14 @@ def edits_by_token(value: object) -> list[tuple[str, Mapping[str, float]]]:
             " attributes and strengths."
         )
     return list(value.items())
+
+
+def check_steps(steps: int | None) -> int | None:
+    """Steps of refinement that may be asked for; None is the default.
+
+    Raises:
+        ValueError: out of range.
+    """
+    if steps is not None and not 0 <= steps <= MOST_STEPS:
+        raise ValueError(f"Got {steps:.0f} steps of refinement. Give 0 to {MOST_STEPS}.")
+    return None if steps is None else int(steps)

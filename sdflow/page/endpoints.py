@@ -11,10 +11,12 @@ import gradio as gr
 from gradio.components import Component
 
 from sdflow.attributes import Attribute
+from sdflow.edit import MAPPINGS, POLES
 from sdflow.page.calls import ALL, FEW, MANY, MOST_FACES, Calls
+from sdflow.page.checks import MOST_STEPS
 from sdflow.page.many import COLUMNS, FPS, MOST_FRAMES, MOST_STOPS
 from sdflow.page.pictures import FORMATS, FULL, PREVIEW
-from sdflow.page.service import MOST_STEPS, Service
+from sdflow.page.service import Service
 from sdflow.video import VIDEOS
 
 # One job of each kind at a time; those that wait see their place in the queue. All share the
@@ -67,6 +69,17 @@ def add_endpoints(service: Service) -> None:
         )
         size = whole("size", FULL, f"Of the picture in pixels, {FULL} or {PREVIEW}")
         picture_format = choice("format", pictures, "png", "Of the picture")
+        mapping = choice(
+            "mapping", [*MAPPINGS], POLES,
+            "What numbers mean. original, where the released classifier is: scales, as in"
+            " SDFlow's own editor; -1 keeps what it sees of an attribute, 1e-6 is the opposite,"
+            " 0.2 beyond, 0 no edit",
+        )  # fmt: skip
+        celeba = tick(
+            "celeba", False,
+            "Instead CelebA's 40 attributes and age_group, 0 to 6, where the released classifier"
+            " is",
+        )  # fmt: skip
         attribute = choice(
             "attribute", [*names, ALL], "smiling", f"Shown from left to right; {ALL}: a row each"
         )
@@ -114,26 +127,29 @@ def add_endpoints(service: Service) -> None:
             {"type": "array", "items": OBJECT},
         )  # fmt: skip
         state = data(
-            "health", "Status (ready, loading, failed), version, digests of the models, precision"
+            "health",
+            "Status (ready, loading, failed), version, precision, models: the set, why it is this"
+            " one unless it was asked for, digests",
         )
 
         face, found = [token, face_file], [its_token, about, inverted, its_file]
         opening, options = [photo, number, few, tune], [plain, keep]
-        clip = [stops, seconds, fps, video_size, video_format]
+        clip = [stops, seconds, fps, video_size, video_format, mapping]
         listen(calls.invert, opening, found, LONG)
         listen(calls.refine, [*face, many, tune], found, LONG)
         listen(calls.random, [seed], found, MODELS)
-        listen(calls.read_attributes, face, [values], MODELS)
+        listen(calls.read_attributes, [*face, celeba], [values], MODELS)
         listen(
-            calls.edit, [*face, size, picture_format], [edited, report, recipe], MODELS, strengths
-        )
-        listen(
-            calls.paste, [*face, its_photo, *options, others], [pasted, mask, report], MODELS,
+            calls.edit, [*face, size, picture_format, mapping], [edited, report, recipe], MODELS,
             strengths,
         )  # fmt: skip
         listen(
-            calls.edit_photo, [*opening, put_back, *options], [pasted, mask, summary], LONG,
-            strengths,
+            calls.paste, [*face, its_photo, *options, others, mapping], [pasted, mask, report],
+            MODELS, strengths,
+        )  # fmt: skip
+        listen(
+            calls.edit_photo, [*opening, put_back, *options, mapping], [pasted, mask, summary],
+            LONG, strengths,
         )  # fmt: skip
         listen(calls.sweep, [*face, attribute, down, columns, sheet_format], [sheet, made], LONG)
         listen(calls.morph, [*face, *clip], [video, made], LONG, strengths)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 
+from sdflow.page.scales import Strengths
+
 MOST = 100  # states
-Strengths = Mapping[str, float]
 
 
 @dataclass
@@ -26,7 +27,7 @@ class History:
     def settle(self, strengths: Strengths) -> None:
         """The sliders rest; what was undone before can no longer be redone, if they moved."""
         if not self._is_here(strengths):
-            self.states[self.at + 1 :] = [dict(strengths)]
+            self.states[self.at + 1 :] = [copy(strengths)]
             del self.states[:-MOST]
             self.at = len(self.states) - 1
             self.left.clear()

@@ -9,12 +9,14 @@ from pathlib import Path
 import gradio as gr
 
 from sdflow.attributes import Attribute
+from sdflow.edit import MAPPINGS
 from sdflow.page import readout
 from sdflow.page.photo import Photo
 from sdflow.page.pictures import FORMATS
 from sdflow.page.texts import text, text_of
 from sdflow.page.visit import COMPARE, CUT_OUT, FACE, IN_PHOTO
 from sdflow.presets import Preset
+from sdflow.selection import CELEBA
 
 BUTTON = {"size": "md", "min_width": 120}
 
@@ -29,6 +31,8 @@ class Source:
         random_face, file: other ways to a face, the second for face files and recipes.
         examples: photos to try.
         table: attributes, before and after.
+        celeba: opens CelebA's attributes, where they can be read.
+        celeba_table: these.
         delete: removes everything of the visit.
     """
 
@@ -38,6 +42,8 @@ class Source:
     file: gr.UploadButton
     examples: gr.Gallery
     table: gr.HTML
+    celeba: gr.Accordion
+    celeba_table: gr.HTML
     delete: gr.Button
 
 
@@ -89,12 +95,14 @@ class Controls:
     Attributes:
         sliders: of the attributes, by name.
         presets: a button for each.
+        mapping: what the sliders mean, where there is a choice.
         settings: the sliders as JSON.
         apply: puts them where the JSON says.
     """
 
     sliders: dict[str, gr.Slider]
     presets: dict[Preset, gr.Button]
+    mapping: gr.Radio
     settings: gr.Textbox
     apply: gr.Button
 
@@ -124,8 +132,14 @@ class Parts:
         return self.controls.sliders
 
 
-def make_source(examples: Iterable[Path], credits: str) -> Source:
-    """The left column; `credits` is HTML that says whose the examples are."""
+def make_source(examples: Iterable[Path], credits: str, classifies: bool) -> Source:
+    """The left column.
+
+    Args:
+        examples: photos to try.
+        credits: HTML that says whose they are.
+        classifies: whether CelebA's attributes can be read.
+    """
     with gr.Column(elem_id="source"):
         photo = Photo(
             label=text("photo"),
@@ -152,10 +166,14 @@ def make_source(examples: Iterable[Path], credits: str) -> Source:
         chosen = _gallery("examples", 5, [str(file) for file in examples])
         gr.HTML(credits, elem_id="credits")
         table = gr.HTML(elem_id="readout")
+        with gr.Accordion(
+            text("celeba"), open=False, visible=classifies, elem_id="celeba"
+        ) as celeba:
+            celeba_table = gr.HTML()
         with gr.Column(elem_id="deletion"):
             delete = gr.Button(text("delete"), size="sm", elem_id="delete")
             gr.HTML(f"<p>{text('delete.note')}</p>")
-    return Source(photo, faces, random_face, file, chosen, table, delete)
+    return Source(photo, faces, random_face, file, chosen, table, celeba, celeba_table, delete)
 
 
 def make_view() -> View:
@@ -221,8 +239,10 @@ def make_view() -> View:
     )  # fmt: skip
 
 
-def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) -> Controls:
-    """The right column."""
+def make_controls(
+    attributes: Iterable[Attribute], presets: Iterable[Preset], classifies: bool
+) -> Controls:
+    """The right column; `classifies` offers the original's editing."""
     sliders: dict[str, gr.Slider] = {}
     with gr.Column(elem_id="controls"):
         presets = tuple(presets)
@@ -234,6 +254,10 @@ def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) ->
                 )
                 for preset in presets
             }
+        with gr.Column(elem_id="meaning", visible=classifies):
+            gr.HTML(f"<h2>{text('mapping')}</h2>")
+            mapping = _choice("mapping", MAPPINGS)
+            gr.HTML(f"<p>{text('mapping.hint')}</p>")
         for group, members in readout.grouped(attributes):
             gr.HTML(f"<h2>{text(f'group.{group}')}</h2>")
             with gr.Group(elem_classes="attributes"):
@@ -246,6 +270,7 @@ def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) ->
                         label=text_of(attribute),
                         interactive=False,
                         elem_id=f"slider-{attribute.name}",
+                        elem_classes=[] if attribute.name in CELEBA.values() else "ours",
                     )
                     gr.HTML(text_of(attribute, "poles"))
         for name in ("to_zero", "divider", "alone"):  # page.js names things with them
@@ -263,7 +288,7 @@ def make_controls(attributes: Iterable[Attribute], presets: Iterable[Preset]) ->
             apply = gr.Button(
                 text("settings.apply"), interactive=False, size="sm", elem_id="apply"
             )
-    return Controls(sliders, buttons, settings, apply)
+    return Controls(sliders, buttons, mapping, settings, apply)
 
 
 def _choice(name: str, values: Iterable[str]) -> gr.Radio:

@@ -8,7 +8,7 @@ is a step of the job: what is handed in as `on_step` is told after each, and Tru
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from sdflow import images
-from sdflow.edit import parse_strengths
+from sdflow.edit import ORIGINAL, POLES, parse_strengths
 from sdflow.marking import EDITED, GENERATED, source_of
 from sdflow.media import Render, compare_sheet, grid_sheet, sweep_sheet
 from sdflow.morph import morph
 from sdflow.page.checks import within
 from sdflow.page.pictures import FORMATS, FULL, FULL_QUALITY, PREVIEW
+from sdflow.page.scales import Strengths, edit_of, mapping_of
 from sdflow.page.work import Abandoned
 from sdflow.video import VIDEOS, save_video
 
@@ -34,7 +35,10 @@ MOST_STOPS = 20
 FPS = (5.0, 50.0)  # pictures a second
 COLUMNS = (2, 11)  # strengths of a sweep
 MOST_PEOPLE, MOST_EDITS = 12, 12  # of a comparison
-Strengths = Mapping[str, float]
+MIXED = (
+    "A morph passes edits of one kind. Clear the list, and add edits with the same choice above"
+    " the sliders."
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def morph_file(
     Args:
         service: renders.
         face: that is edited.
-        stops: strengths to pass, 2 to 20; {} is the face as it is.
+        stops: strengths to pass, 2 to 20, or `Scales`; {} is the face as it is.
         seconds: how long the video is.
         fps: pictures a second, 5 to 50; no more than 250 pictures in all.
         size: of the pictures, 512 or 1024 pixels; a GIF is 512.
@@ -77,7 +81,10 @@ def morph_file(
         Abandoned: `on_step` has ended it.
     """
     frames = check_morph(service, stops, seconds, fps, size, suffix)
-    render = counted(remembered(service.renderer(face, size)), frames, on_step)
+    stops, mapping = one_mapping(stops)
+    picture = service.renderer(face, size)
+    render = remembered(lambda strengths: picture(edit_of(strengths, mapping)))
+    render = counted(render, frames, on_step)
     file = service.files.new(f"sdflow-morph{suffix}", owner)
     save_video(morph(render, stops, frames), file, fps, source_of(face))
     return file
@@ -98,7 +105,8 @@ def check_morph(
         raise ValueError(f"Got {len(stops)} stops of a morph. Give 2 to {MOST_STOPS}.")
     names = [row.name for row in service.attributes]
     for stop in stops:
-        parse_strengths(stop, names)
+        parse_strengths(stop, names, mapping_of(stop))
+    one_mapping(stops)
     if suffix not in VIDEOS:
         raise ValueError(f"Got the format {suffix!r:.20}. Choose {' or '.join(VIDEOS)}.")
     sizes = (PREVIEW,) if suffix == ".gif" else (PREVIEW, FULL)
@@ -109,6 +117,21 @@ def check_morph(
     longest = MOST_FRAMES / fps
     seconds = within(seconds, len(stops) / fps, longest, f"seconds at {fps:g} pictures a second")
     return max(round(seconds * fps), len(stops))
+
+
+def one_mapping(stops: Sequence[Strengths]) -> tuple[Sequence[Strengths], str]:
+    """Stops between which numbers can go, and how `Editor.edit` is to take them.
+
+    Raises:
+        ValueError: some are strengths and some are scales.
+    """
+    if len(mappings := {mapping_of(stop) for stop in stops if stop}) > 1:
+        raise ValueError(MIXED)
+    if ORIGINAL not in mappings:
+        return stops, POLES
+    # Scales begin at what the classifier sees: there is nothing between that and no edit at all.
+    start = dict.fromkeys((name for stop in stops for name in stop), -1.0)
+    return [start | stop for stop in stops], ORIGINAL
 
 
 def sweep_file(

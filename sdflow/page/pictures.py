@@ -17,6 +17,7 @@ from sdflow.invert import Step
 from sdflow.marking import source_of
 from sdflow.page.files import Files
 from sdflow.page.pasting import PastedPhoto, comparable, written
+from sdflow.page.scales import mapping_of
 from sdflow.pipeline import Edited
 from sdflow.recipes import make_recipe, recipe_to_json
 
@@ -115,7 +116,8 @@ class Pictures:
 
     def recipe(self, face: Face, strengths: dict[str, float], owner: str | None = None) -> Path:
         """Writes the recipe of an edit at full size."""
-        recipe = make_recipe(self._service.editor.models, face, strengths, FULL)
+        models, mapping = self._service.editor.models, mapping_of(strengths)
+        recipe = make_recipe(models, face, strengths, FULL, mapping=mapping)
         with self._file("sdflow-recipe.json", owner) as file:
             file.write_text(recipe_to_json(recipe), encoding="utf-8")
         return file

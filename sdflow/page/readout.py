@@ -12,6 +12,7 @@ from itertools import groupby
 
 from sdflow.attributes import Attribute
 from sdflow.page.texts import text
+from sdflow.selection import PARTS, SETS, Selection
 
 NO_FACE = """
 <svg class="no-face" viewBox="0 0 96 96" aria-hidden="true">
@@ -121,6 +122,50 @@ def _row(say: Say, name: str, before: float, after: float) -> str:
         f"<span>{negative}</span><span>{positive}</span></span><span class='track'>{marks}</span>"
         f"</td><td>{before:.2f}</td><td>{after:.2f}</td></tr>"
     )
+
+
+def models(say: Say, selection: Selection, why: str) -> str:
+    """Which networks run, and why these.
+
+    Args:
+        say: words in the visitor's language.
+        selection: of the networks.
+        why: sentences in that language.
+    """
+    known = selection.name in SETS
+    parts = {part: say(f"{part}.{getattr(selection, part)}") for part in PARTS}
+    of_them = say("models.set", name=selection.name) if known else say("models.mix")
+    return say("models", set=of_them, why=escape(why), **parts)
+
+
+def celeba(say: Say, before: Mapping[str, float], after: Mapping[str, float] | None) -> str:
+    """A table of CelebA's attributes, of the face and, if there is one, of its edit.
+
+    Args:
+        say: words in the visitor's language.
+        before, after: what `released.classify` gives.
+    """
+    sides = [("before", before), *([("after", after)] if after else [])]
+    heads = [say("celeba.name"), *(say(side) for side, _ in sides)]
+    rows = []
+    for name in before:
+        age, cells = name == "age_group", []
+        for _, values in sides:
+            likely = not age and values[name] > 0.5
+            tag, number = "b" if likely else "span", f"{values[name]:{'d' if age else '.2f'}}"
+            cells.append(f"<td><{tag}>{number}</{tag}></td>")
+        label = escape(say(f"celeba.{name}"))
+        rows.append(f"<tr><th scope='row'>{label}</th>{''.join(cells)}</tr>")
+    head = "".join(f"<th scope='col'>{escape(words)}</th>" for words in heads)
+    return (
+        f"<p>{escape(say('celeba.about'))}</p><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def celeba_waits(say: Say) -> str:
+    """What stands in its place meanwhile."""
+    return f"<p>{escape(say('celeba.working'))}</p>"
 
 
 def grouped(attributes: Iterable[Attribute]) -> list[tuple[str, list[Attribute]]]:

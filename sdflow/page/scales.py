@@ -7,8 +7,10 @@ it, 0.86 its opposite. Here it goes on below 0, and what stands at 0 is not edit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sdflow.edit import ORIGINAL, POLES
+from sdflow.selection import CELEBA
 
 Strengths = Mapping[str, float]  # plain, or `Scales`
 
@@ -37,10 +39,12 @@ def edit_of(strengths: Strengths, mapping: str) -> dict[str, float]:
 
 
 def from_sliders(positions: Mapping[str, float], mapping: str) -> dict[str, float]:
-    """The edit that sliders say, by the names of those that are not at 0."""
+    """The edit that sliders say, by the names of those that are not at 0; in the original's way
+    only of those that its classifier knows."""
     moved = {name: position for name, position in positions.items() if position}
     if mapping == ORIGINAL:
-        return Scales({n: round(1.4 * position - 1.2, 6) + 0.0 for n, position in moved.items()})
+        known = {name: moved[name] for name in moved if name in CELEBA.values()}
+        return Scales({name: round(1.4 * at - 1.2, 6) + 0.0 for name, at in known.items()})
     return moved
 
 
@@ -55,3 +59,8 @@ def with_sliders(edit: Strengths, **positions: float) -> dict[str, float]:
     """An edit with some sliders elsewhere."""
     mapping = ORIGINAL if isinstance(edit, Scales) else POLES
     return from_sliders(to_sliders(edit) | positions, mapping)
+
+
+def to_settings(edit: Strengths) -> dict[str, Any]:
+    """An edit as the page's settings have it: strengths, or what else a recipe has too."""
+    return {"mapping": ORIGINAL, "strengths": edit} if mapping_of(edit) == ORIGINAL else dict(edit)

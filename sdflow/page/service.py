@@ -26,6 +26,7 @@ from sdflow.invert import REFINED, OnStep, Step
 from sdflow.media import Render
 from sdflow.networks.cnf import DRAFT, FINE, Solver
 from sdflow.originals import check_same_photo, open_original
+from sdflow.page.checks import check_steps
 from sdflow.page.files import SWEEP_EVERY, Files
 from sdflow.page.loading import Loading
 from sdflow.page.pasting import PastedPhoto
@@ -39,7 +40,6 @@ from sdflow.selection import Decided, decide, is_here, shipped_attributes
 
 THUMBNAIL = 160  # pixels of a face to pick
 MOST_THUMBNAILS = 24  # faces of a photo to pick from
-MOST_STEPS = 300  # of refinement
 KEPT = 7200  # seconds that a written file stays, and a face that nobody uses
 
 NO_PHOTO = "There is no photo yet. Upload one, choose an example, or take a random face."
@@ -76,7 +76,6 @@ class Service:
         decided: which models run, and why; default what the environment asks for.
 
     Attributes:
-        decided: the same.
         classifies: whether the released classifier is at hand, with all that it makes possible.
     """
 
@@ -287,24 +286,20 @@ class Service:
         self, face: Face, strengths: Mapping[str, float], size: int = FULL, solver: Solver = FINE
     ) -> Edited:
         """Edits a face that need not be kept; errors as for `Editor.edit`."""
-        return self._together.edit(self.editor, face, strengths, size, solver, mapping_of(strengths))
+        mapping = mapping_of(strengths)
+        return self._together.edit(self.editor, face, strengths, size, solver, mapping)
 
     def preview(self, token: str | None, strengths: Mapping[str, float]) -> Edited:
         """A draft of what `edit` gives, sooner."""
         return self.edit_face(self.face(token), strengths, PREVIEW, DRAFT)
 
     def celeba(
-        self, token: str | None, strengths: Mapping[str, float]
+        self, face: Face, strengths: Mapping[str, float]
     ) -> tuple[dict[str, float], dict[str, float] | None]:
-        """CelebA's attributes of a kept face and, if anything is moved, of its edit.
-
-        Raises:
-            ValueError: the released classifier is not loaded; see `edit` for the others.
-        """
-        face, editor = self.face(token), self.editor
+        """CelebA's attributes of a face and, if moved, of its edit; see `Editor.classify`."""
         edited = self.edit_face(face, strengths, PREVIEW) if strengths else None
         with self._models:
-            return editor.classify(face), edited and editor.classify(edited)
+            return self.editor.classify(face), edited and self.editor.classify(edited)
 
     def cut_out(self, picture: Image.Image) -> Image.Image:
         """An edited face without its background, see `sdflow.cutout`."""
@@ -402,14 +397,3 @@ class Service:
         file = self.files.new("sdflow-face.safetensors", token)
         file.write_bytes(face_to_bytes(face))
         return Opened(token, face, file)
-
-
-def check_steps(steps: int | None) -> int | None:
-    """Steps of refinement that may be asked for; None is the default.
-
-    Raises:
-        ValueError: out of range.
-    """
-    if steps is not None and not 0 <= steps <= MOST_STEPS:
-        raise ValueError(f"Got {steps:.0f} steps of refinement. Give 0 to {MOST_STEPS}.")
-    return None if steps is None else int(steps)

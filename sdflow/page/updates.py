@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -11,9 +10,9 @@ import gradio as gr
 
 from sdflow.faces import Face
 from sdflow.page import readout
-from sdflow.page.history import Strengths
 from sdflow.page.layout import Parts
 from sdflow.page.pictures import FORMATS
+from sdflow.page.scales import Strengths, mapping_of, to_settings, to_sliders
 from sdflow.page.service import Opened, Service
 from sdflow.page.shown import Seen, Shown, full_size
 from sdflow.page.texts.sentences import translated
@@ -50,7 +49,7 @@ class Updates:
         ]  # fmt: skip
         self.all = [
             parts.source.photo, parts.source.faces, *self.of_a_face, controls.apply,
-            *controls.sliders.values(), *controls.presets.values(),
+            controls.mapping, *controls.sliders.values(), *controls.presets.values(),
         ]  # fmt: skip
 
     def readout(self, visit: Visit, shown: Any) -> str:  # noqa: ANN401 - a Shown or an Edited
@@ -97,12 +96,14 @@ class Updates:
             view.undo: gr.update(interactive=bool(history and history.can_undo(strengths))),
             view.redo: gr.update(interactive=bool(history and history.can_redo(strengths))),
             view.reset: gr.update(interactive=bool(strengths)),
-            self._parts.controls.settings: json.dumps(strengths),
+            self._parts.controls.settings: json.dumps(to_settings(strengths)),
         }
 
-    def sliders(self, strengths: Mapping[str, float]) -> Changes:
-        """Sliders at strengths; their change then renders."""
-        return {s: strengths.get(name, 0) for name, s in self._parts.sliders.items()}
+    def sliders(self, strengths: Strengths) -> Changes:
+        """Sliders at strengths, and what they mean then; their change then renders."""
+        at, meaning = to_sliders(strengths), self._parts.controls.mapping
+        changes = {slider: at.get(name, 0) for name, slider in self._parts.sliders.items()}
+        return changes | ({meaning: mapping_of(strengths)} if strengths else {})
 
     def notices(self, visit: Visit, face: Face) -> str:
         """What speaks against the photo, or for what there is none."""
@@ -135,12 +136,16 @@ class Updates:
         """The same with its sliders, as they were left."""
         controls, strengths = self._parts.controls, visit.strengths
         usable = gr.update(interactive=True)
+        if strengths:
+            visit.mapping = mapping_of(strengths)
+        at = to_sliders(strengths)
         return {
             **self.show(visit, opened),
             controls.apply: usable,
             **{preset: usable for preset in controls.presets.values()},
+            controls.mapping: gr.update(value=visit.mapping, interactive=True),
             **{
-                slider: gr.update(value=strengths.get(name, 0), interactive=True)
+                slider: gr.update(value=at.get(name, 0), interactive=True)
                 for name, slider in self._parts.sliders.items()
             },
         }
@@ -150,11 +155,11 @@ class Updates:
         visit: Visit,
         opened: Opened,
         path: str | None = None,
-        strengths: Mapping[str, float] | None = None,
+        strengths: dict[str, float] | None = None,
     ) -> Changes:
         """The same for the first face of another photo, or one without a photo."""
         visit.begin(path, opened.token)
-        visit.chosen.strengths.update(strengths or {})
+        visit.chosen.strengths = strengths or {}
         visit.chosen.history.settle(visit.strengths)
         return self.show_face(visit, opened) | self._source(path)
 
@@ -165,7 +170,8 @@ class Updates:
         no_file = gr.update(value=None, interactive=False)
         return {
             **{part: off for part in (view.undo, view.redo, view.reset, view.refine, view.tune,
-                                      controls.apply, *controls.presets.values())},
+                                      controls.apply, controls.mapping,
+                                      *controls.presets.values())},
             **{part: no_file for part in (view.picture_file, view.face_file, view.recipe_file)},
             **{part: "" for part in (view.working, view.likeness, view.notice,
                                      self._parts.source.table)},

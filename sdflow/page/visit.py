@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sdflow.edit import POLES
 from sdflow.page.history import History
+from sdflow.page.scales import edit_of
 from sdflow.page.texts import DEFAULT, say
 from sdflow.page.tried import Gathered, Trials
 from sdflow.page.work import Work
@@ -19,7 +21,7 @@ class Chosen:
 
     Attributes:
         token: under which the service keeps it.
-        strengths: of its sliders, those that are not 0.
+        strengths: of its sliders, those that are not 0; see `sdflow.page.scales`.
         refined: its likeness was worked on as long as the button does.
         history: for undo and redo.
         trials: what the panels made of it.
@@ -42,9 +44,11 @@ class Visit:
         thumbnails: files of its faces, if there are several.
         faces: those opened, by their number in the photo; a random face is number 0.
         number: of the face that the sliders belong to.
+        mapping: what the sliders mean, see `Editor.edit`.
         where: one of `COMPARE`, `FACE`, `IN_PHOTO`, `CUT_OUT`: how the edit is shown.
         suffixes: of the picture to take along, of a photo (True) and of a face (False), once the
             visitor has chosen one.
+        reads_celeba: CelebA's attributes are looked at.
         request: counts what was asked for.
         previewed: the last request that was for a preview.
         awaited: the full size of previews will follow once the sliders rest.
@@ -61,8 +65,10 @@ class Visit:
     thumbnails: list[Path] = field(default_factory=list)
     faces: dict[int, Chosen] = field(default_factory=dict)
     number: int = 0
+    mapping: str = POLES
     where: str = COMPARE
     suffixes: dict[bool, str] = field(default_factory=dict)
+    reads_celeba: bool = False
     request: int = 0
     previewed: int = 0
     awaited: bool = False
@@ -91,7 +97,7 @@ class Visit:
     @property
     def strengths(self) -> dict[str, float]:
         """The chosen face's."""
-        return self.chosen.strengths if self.chosen else {}
+        return (self.chosen and self.chosen.strengths) or edit_of({}, self.mapping)
 
     @property
     def trials(self) -> Trials:

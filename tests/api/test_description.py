@@ -18,6 +18,7 @@ REQUIRED = object()
 FACE = {"token": "", "face_file": None}
 OPENING = {"photo": REQUIRED, "face": 0, "refine": 10, "tune": False}
 OPTIONS = {"plain": False, "keep_metadata": False}
+MAPPING = {"mapping": "poles"}
 FOUND = ["token", "about", "picture", "face_file"]
 IN_PHOTO = ["picture", "mask", "report"]
 
@@ -35,19 +36,22 @@ def test_endpoints_have_names_defaults_and_results(
         "/invert": (OPENING, FOUND),
         "/refine": (FACE | {"steps": 60, "tune": False}, FOUND),
         "/random": ({"seed": None}, FOUND),
-        "/read_attributes": (FACE, ["attributes"]),
+        "/read_attributes": (FACE | {"celeba": False}, ["attributes"]),
         "/edit": (
-            FACE | {"size": 1024, "format": "png"} | strengths, ["picture", "report", "recipe"]
+            FACE | {"size": 1024, "format": "png"} | MAPPING | strengths,
+            ["picture", "report", "recipe"],
         ),
-        "/paste": (FACE | {"photo": None} | OPTIONS | {"others": None} | strengths, IN_PHOTO),
-        "/edit_photo": (OPENING | {"paste": True} | OPTIONS | strengths, IN_PHOTO),
+        "/paste": (
+            FACE | {"photo": None} | OPTIONS | {"others": None} | MAPPING | strengths, IN_PHOTO
+        ),
+        "/edit_photo": (OPENING | {"paste": True} | OPTIONS | MAPPING | strengths, IN_PHOTO),
         "/sweep": (
             FACE | {"attribute": "smiling", "down": "", "steps": 5, "format": "jpg"},
             ["sheet", "report"],
         ),
         "/morph": (
             FACE | {"stops": None, "seconds": 4, "fps": 25, "size": 512, "format": "mp4"}
-            | strengths,
+            | MAPPING | strengths,
             ["video", "report"],
         ),
         "/list_attributes": ({}, ["attributes"]),

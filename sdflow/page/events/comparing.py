@@ -23,14 +23,14 @@ from sdflow.page.panels import QUICK, Comparing
 from sdflow.page.pictures import PREVIEW
 from sdflow.page.service import NO_FACE, Service
 from sdflow.page.tried import Gathered, Person
-from sdflow.page.updates import PRIVATELY, QUIETLY, Changes
+from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
 from sdflow.page.visit import Visit
 from sdflow.page.work import Work
 
 STRENGTHS = {2: (-1.0, 1.0), 4: (-1.0, -0.5, 0.5, 1.0)}  # of every attribute
 
 
-def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
+def add_comparing(service: Service, parts: Parts, updates: Updates, panel: Comparing) -> None:
     """Connects the tab."""
     session = parts.session
 
@@ -200,7 +200,7 @@ def add_comparing(service: Service, parts: Parts, panel: Comparing) -> None:
         showing.make, [session], outcome, show_progress_on=[panel.board], **LONG, **PRIVATELY
     )
     panel.stop.click(stop, [session], outcome, queue=False, **QUIETLY)
-    add_return(parts, panel.board, lambda visit: states_of(visit.gathered.board))
+    add_return(parts, updates, panel.board, lambda visit: states_of(visit.gathered.board))
     parts.looked.change(
         follow,
         [session],

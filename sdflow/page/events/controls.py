@@ -6,13 +6,15 @@ import json
 from functools import partial
 from typing import Any
 
-from sdflow.edit import parse_strengths
+from sdflow.edit import MAPPINGS, ORIGINAL, POLES, parse_strengths
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
+from sdflow.page.scales import edit_of, from_sliders, mapping_of
 from sdflow.page.service import NO_FACE, Service
 from sdflow.page.updates import QUIETLY, Changes, Updates
 from sdflow.page.visit import Visit
 from sdflow.presets import Preset
+from sdflow.released import NEEDED
 
 
 def add_controls(service: Service, parts: Parts, updates: Updates) -> None:
@@ -20,17 +22,16 @@ def add_controls(service: Service, parts: Parts, updates: Updates) -> None:
     session, view, controls = parts.session, parts.view, parts.controls
     sliders = controls.sliders
 
-    def undo(visit: Visit, **strengths: float) -> Changes:
-        return travel(visit, strengths, "undo")
+    def undo(visit: Visit, mapping: str, **strengths: float) -> Changes:
+        return travel(visit, from_sliders(strengths, mapping), "undo")
 
-    def redo(visit: Visit, **strengths: float) -> Changes:
-        return travel(visit, strengths, "redo")
+    def redo(visit: Visit, mapping: str, **strengths: float) -> Changes:
+        return travel(visit, from_sliders(strengths, mapping), "redo")
 
     @told
-    def travel(visit: Visit, strengths: dict[str, float], way: str) -> Changes:
+    def travel(visit: Visit, moved: dict[str, float], way: str) -> Changes:
         if visit.chosen is None:
             raise ValueError(NO_FACE)
-        moved = {name: strength for name, strength in strengths.items() if strength}
         state = getattr(visit.chosen.history, way)(moved)
         return updates.sliders(state) | updates.state(visit, state)
 
@@ -42,14 +43,17 @@ def add_controls(service: Service, parts: Parts, updates: Updates) -> None:
 
     @told
     def apply(visit: Visit, settings: str) -> Changes:
-        return updates.sliders(read_settings(visit, settings, [*sliders]))
+        edit = read_settings(visit, settings, [*sliders])
+        if mapping_of(edit) == ORIGINAL and not service.classifies:
+            raise ValueError(NEEDED)
+        return updates.sliders(edit)
 
     quickly = {"queue": False, **QUIETLY}
-    outputs = [*sliders.values()]
+    outputs = [*sliders.values(), controls.mapping]
     for button, function in ((view.undo, undo), (view.redo, redo)):
         button.click(
             function,
-            [session],
+            [session, controls.mapping],
             [*outputs, *updates.states],
             inputs_kwargs=sliders,
             trigger_mode="multiple",
@@ -65,7 +69,7 @@ def add_controls(service: Service, parts: Parts, updates: Updates) -> None:
 
 
 def read_settings(visit: Visit, settings: str, names: list[str]) -> dict[str, float]:
-    """Strengths from the JSON of settings, or of anything that holds them, such as a recipe.
+    """The edit in the JSON of settings, or of anything that holds them, such as a recipe.
 
     Raises:
         ValueError: it is something else; see `edit.parse_strengths` for the rest.
@@ -74,8 +78,9 @@ def read_settings(visit: Visit, settings: str, names: list[str]) -> dict[str, fl
         fields: Any = json.loads(settings)
     except (ValueError, RecursionError):
         fields = None
-    if isinstance(fields, dict):
-        fields = fields.get("strengths", fields)
-    if not isinstance(fields, dict):
+    mapping = POLES
+    if isinstance(fields, dict) and "strengths" in fields:
+        fields, mapping = fields["strengths"], fields.get("mapping", POLES)
+    if not isinstance(fields, dict) or mapping not in MAPPINGS:
         raise ValueError(visit.say("settings.bad"))
-    return parse_strengths(fields, names)
+    return edit_of(parse_strengths(fields, names, mapping), mapping)

@@ -12,6 +12,7 @@ from sdflow.page.endpoints import MODELS
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.pictures import PREVIEW
+from sdflow.page.scales import from_sliders
 from sdflow.page.service import Service
 from sdflow.page.shown import full_size, seen_face, way
 from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
@@ -23,11 +24,12 @@ FULL_AFTER = 0.4  # seconds that a slider rests before the full size is rendered
 def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
     """Connects sliders, the switch of what is shown, and the choice of the download's format."""
     session, view, sliders = parts.session, parts.view, parts.sliders
+    mapping = parts.controls.mapping
 
     @told
-    def preview(visit: Visit, **strengths: float) -> Changes:
-        moved = {name: strength for name, strength in strengths.items() if strength}
-        face = visit.chosen
+    def preview(visit: Visit, mapping: str, **strengths: float) -> Changes:
+        moved, face = from_sliders(strengths, mapping), visit.chosen
+        visit.mapping = mapping
         if face is None or moved == face.strengths:  # its sliders were only put in place
             return updates.nothing
         request, face.strengths = visit.ask(), moved
@@ -100,9 +102,9 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         return changes if visit.request == request else updates.nothing
 
     gr.on(
-        [slider.change for slider in sliders.values()],
+        [slider.change for slider in (*sliders.values(), mapping)],
         preview,
-        [session],
+        [session, mapping],
         [parts.previewed, *updates.seen, *updates.files, *updates.states],
         inputs_kwargs=sliders,
         trigger_mode="always_last",

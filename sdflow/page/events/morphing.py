@@ -18,14 +18,14 @@ from sdflow.page.panels import GIF, Morphing
 from sdflow.page.pictures import PREVIEW
 from sdflow.page.service import NO_FACE, Service
 from sdflow.page.tried import MOST_EDITS, Job, Tried
-from sdflow.page.updates import PRIVATELY, QUIETLY, Changes
+from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
 from sdflow.page.visit import Visit
 from sdflow.page.work import Abandoned, Work
 
 FPS = 25
 
 
-def add_morphing(service: Service, parts: Parts, panel: Morphing) -> None:
+def add_morphing(service: Service, parts: Parts, updates: Updates, panel: Morphing) -> None:
     """Connects the tab."""
     session = parts.session
 
@@ -140,7 +140,7 @@ def add_morphing(service: Service, parts: Parts, panel: Morphing) -> None:
     panel.clear.click(
         clear, [session], [panel.path, panel.add, panel.clear], queue=False, **QUIETLY
     )
-    add_return(parts, panel.path, lambda visit: visit.trials.stops)
+    add_return(parts, updates, panel.path, lambda visit: visit.trials.stops)
     wishes = [session, panel.seconds, panel.back, panel.form, panel.size]
     outcome = [panel.working, panel.player, panel.file]
     asked = panel.make.click(ask, wishes, [panel.working], **AT_ONCE)

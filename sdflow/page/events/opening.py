@@ -14,6 +14,7 @@ from sdflow.page.endpoints import OPENING
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.pasting import comparable
+from sdflow.page.scales import edit_of
 from sdflow.page.service import Opened, Service
 from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
 from sdflow.page.visit import Chosen, Visit
@@ -102,8 +103,9 @@ def add_opening(
         recipe = load_recipe(path)
         for sentence in check_models(recipe, service.editor.models):
             gr.Info(sentence)
+        edit = edit_of(recipe.strengths, recipe.mapping)
         opened = opened_for(visit, lambda: service.open_face(recipe.face))
-        return updates.show_new(visit, opened, strengths=recipe.strengths)
+        return updates.show_new(visit, opened, strengths=edit)
 
     @told
     def delete(visit: Visit) -> Changes:

@@ -10,7 +10,7 @@ import gradio as gr
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.tried import Tried
-from sdflow.page.updates import QUIETLY, Changes
+from sdflow.page.updates import QUIETLY, Changes, Updates
 from sdflow.page.visit import Visit
 
 Item = TypeVar("Item")
@@ -21,22 +21,23 @@ GONE = "This picture is not there any more. Choose another."
 
 
 def add_return(
-    parts: Parts, pictures: gr.HTML, states: Callable[[Visit], Sequence[Tried]]
+    parts: Parts, updates: Updates, pictures: gr.HTML, states: Callable[[Visit], Sequence[Tried]]
 ) -> None:
     """Connects a board, strip or list of pictures, whose buttons send `select` with an index.
 
     Args:
         parts: of the page.
+        updates: of the page.
         pictures: to click.
         states: that a visit has there.
     """
 
     @told
     def restore(visit: Visit, event: gr.EventData) -> Changes:
-        strengths = at(states(visit), event.index).strengths
-        return {slider: strengths.get(name, 0) for name, slider in parts.sliders.items()}
+        return updates.sliders(at(states(visit), event.index).strengths)
 
-    pictures.select(restore, [parts.session], [*parts.sliders.values()], **AT_ONCE)
+    outputs = [*parts.sliders.values(), parts.controls.mapping]
+    pictures.select(restore, [parts.session], outputs, **AT_ONCE)
 
 
 def at(items: Sequence[Item], index: object) -> Item:

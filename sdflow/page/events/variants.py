@@ -12,14 +12,14 @@ from sdflow.page.events.showing import Showing
 from sdflow.page.layout import Parts
 from sdflow.page.panels import Variants
 from sdflow.page.service import NO_FACE, Service
-from sdflow.page.updates import QUIETLY, Changes
+from sdflow.page.updates import QUIETLY, Changes, Updates
 from sdflow.page.visit import Visit
 
 # Pictures are made between those that others ask for; two visitors are served at a time.
 BOARDS = {"concurrency_id": "boards", "concurrency_limit": 2}
 
 
-def add_variants(service: Service, parts: Parts, panel: Variants) -> None:
+def add_variants(service: Service, parts: Parts, updates: Updates, panel: Variants) -> None:
     """Connects the tab."""
     session = parts.session
 
@@ -61,8 +61,8 @@ def add_variants(service: Service, parts: Parts, panel: Variants) -> None:
     )
     asked.success(showing.make, [session], outputs, **BOARDS, **QUIETLY)
     panel.stop.click(stop, [session], outputs, queue=False, **QUIETLY)
-    add_return(parts, panel.board, lambda visit: states_of(visit.trials.board))
-    add_return(parts, panel.tried, lambda visit: visit.trials.tried)
+    add_return(parts, updates, panel.board, lambda visit: states_of(visit.trials.board))
+    add_return(parts, updates, panel.tried, lambda visit: visit.trials.tried)
     parts.looked.change(
         follow,
         [session],

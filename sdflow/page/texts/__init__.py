@@ -21,7 +21,7 @@ import gradio as gr
 from gradio.i18n import I18nData
 
 from sdflow.attributes import ATTRIBUTES, Attribute
-from sdflow.page.texts import english, german, panels
+from sdflow.page.texts import celeba, english, german, panels
 from sdflow.presets import PRESETS
 
 TABLES: dict[str, dict[str, str]] = {
@@ -34,11 +34,14 @@ POLES = "<p class='poles'><span>−1 {negative}</span><span>{positive} +1</span>
 
 
 def _add_names() -> None:
-    """Entries of attributes and presets: `smiling.label`, `group.Hair`, `preset.older`."""
+    """Entries of attributes and presets: `smiling.label`, `group.Hair`, `preset.older`,
+    `celeba.Smiling`."""
     for preset in PRESETS:
         names = {"en": preset.label, "de": german.PRESETS[preset.name]}
         for language, table in TABLES.items():
             table[f"preset.{preset.name}"] = names[language]
+    for language, names in {"en": celeba.ENGLISH, "de": celeba.GERMAN}.items():
+        TABLES[language].update({f"celeba.{name}": words for name, words in names.items()})
     for row in ATTRIBUTES.values():
         words = {"en": [getattr(row, part) for part in PARTS], "de": german.ATTRIBUTES[row.name]}
         groups = {"en": row.group, "de": german.GROUPS[row.group]}

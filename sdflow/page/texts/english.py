@@ -20,7 +20,19 @@ TEXTS: dict[str, str] = {
         "<p>The networks could not be loaded; the reason stands in the server's log. The next"
         " request tries again.</p>"
     ),
-    "notes.title": "Consent, bias, licences, privacy",
+    "notes.title": "Models, consent, bias, licences, privacy",
+    "models": (
+        "<p><strong>Models.</strong> {set}: {generator}, {encoder}, {semantics}. {why}</p>"
+    ),
+    "models.set": "The set “{name}” runs",
+    "models.mix": "A mix runs",
+    "generator.mobile": "the light generator (MobileStyleGAN)",
+    "generator.stylegan2": "StyleGAN2 in full size",
+    "encoder.ours": "our encoder",
+    "encoder.e4e": "the encoder e4e",
+    "semantics.ours": "our attributes",
+    "semantics.released": "the five attributes of SDFlow's authors",
+    "semantics.released3": "the three attributes of SDFlow's authors",
     "notes": """
 <p><strong>Consent.</strong> Edit photos of people who agree to it, and say that a picture is
 edited where you show it. Every download carries that mark for programs that read it (IPTC digital
@@ -101,12 +113,26 @@ of the photo.</p>
     "readout": "Attributes, before → after",
     "readout.name": "Attribute",
     "readout.range": "From pole to pole",
+    "celeba": "CelebA's 40 attributes",
+    "celeba.about": "What the released classifier takes for more likely than not is bold.",
+    "celeba.name": "Attribute of CelebA",
+    "celeba.age_group": "Age group, 0 to 6",
+    "celeba.working": "Being read …",
     # ---- controls
     "undo": "Undo",
     "redo": "Redo",
     "reset": "Reset all",
     "to_zero": "Reset:",
     "presets": "Presets",
+    "mapping": "Sliders",
+    "mapping.poles": "From pole to pole",
+    "mapping.original": "As the original",
+    "mapping.hint": (
+        "As in the original's demo: 0.15 is what the classifier sees in the face, 0.85 the"
+        " opposite, 1 beyond it; below 0.15 there is more of what it sees. What stands at 0 is not"
+        " edited."
+    ),
+    "mapping.edit": "{edit} (as the original)",
     "settings": "Settings as JSON",
     "settings.label": "Strengths of the sliders that are moved",
     "settings.apply": "Apply",

@@ -20,7 +20,19 @@ TEXTS: dict[str, str] = {
         "<p>Die Netze konnten nicht geladen werden; der Grund steht im Protokoll des Servers. Die"
         " nächste Anfrage versucht es noch einmal.</p>"
     ),
-    "notes.title": "Einwilligung, Verzerrung, Lizenzen, Datenschutz",
+    "notes.title": "Modelle, Einwilligung, Verzerrung, Lizenzen, Datenschutz",
+    "models": (
+        "<p><strong>Modelle.</strong> {set}: {generator}, {encoder}, {semantics}. {why}</p>"
+    ),
+    "models.set": "Es läuft der Satz „{name}“",
+    "models.mix": "Es läuft eine Mischung",
+    "generator.mobile": "der leichte Generator (MobileStyleGAN)",
+    "generator.stylegan2": "StyleGAN2 in voller Größe",
+    "encoder.ours": "unser Encoder",
+    "encoder.e4e": "der Encoder e4e",
+    "semantics.ours": "unsere Merkmale",
+    "semantics.released": "die fünf Merkmale der Autoren von SDFlow",
+    "semantics.released3": "die drei Merkmale der Autoren von SDFlow",
     "notes": """
 <p><strong>Einwilligung.</strong> Bearbeiten Sie Fotos von Menschen, die damit einverstanden sind,
 und sagen Sie dazu, dass ein Bild bearbeitet ist, wo Sie es zeigen. Jedes heruntergeladene Bild
@@ -104,12 +116,26 @@ Heruntergeladene Bilder enthalten weder Ort noch Kamera noch andere Metadaten de
     "readout": "Merkmale, vorher → nachher",
     "readout.name": "Merkmal",
     "readout.range": "Von Pol zu Pol",
+    "celeba": "Die 40 Merkmale von CelebA",
+    "celeba.about": "Fett steht, was der veröffentlichte Klassifikator für wahrscheinlich hält.",
+    "celeba.name": "Merkmal von CelebA",
+    "celeba.age_group": "Altersgruppe, 0 bis 6",
+    "celeba.working": "Wird gelesen …",
     # ---- controls
     "undo": "Rückgängig",
     "redo": "Wiederholen",
     "reset": "Alles auf null",
     "to_zero": "Auf null:",
     "presets": "Vorlagen",
+    "mapping": "Regler",
+    "mapping.poles": "Von Pol zu Pol",
+    "mapping.original": "Wie im Original",
+    "mapping.hint": (
+        "Wie in der Demo des Originals: 0,15 ist, was der Klassifikator im Gesicht sieht, 0,85 das"
+        " Gegenteil, 1 noch mehr davon; unter 0,15 wird verstärkt, was er sieht. Was auf 0 steht,"
+        " wird nicht bearbeitet."
+    ),
+    "mapping.edit": "{edit} (wie im Original)",
     "settings": "Einstellungen als JSON",
     "settings.label": "Stärken der bewegten Regler",
     "settings.apply": "Anwenden",

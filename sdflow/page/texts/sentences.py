@@ -73,6 +73,30 @@ GERMAN: dict[str, str] = {
         " Merkmal, wie es ist."
     ),
     # ---- the server
+    "There is no GPU: the embedded models run.": (
+        "Es gibt keine GPU: Die eingebetteten Modelle laufen."
+    ),
+    "There is a GPU, and the full-size weights: they run.": (
+        "Es gibt eine GPU und die Gewichte in voller Größe: Sie laufen."
+    ),
+    "There is a GPU, but {names} are not on this machine: the embedded models run.": (
+        "Es gibt eine GPU, aber {names} sind nicht auf diesem Rechner: Die eingebetteten Modelle"
+        " laufen."
+    ),
+    "Fetch them with `{command}`.": "Holen Sie sie mit `{command}`.",
+    "The released estimator and flow are not here and have no public address: ours take their"
+    " place, which know more attributes.": (
+        "Estimator und Flow der Autoren sind nicht hier und haben keine öffentliche Adresse:"
+        " Unsere treten an ihre Stelle, die mehr Merkmale kennen."
+    ),
+    "This needs the released classifier, which is not on this machine. README.md says how to"
+    " fetch and convert it.": (
+        "Das braucht den veröffentlichten Klassifikator, der nicht auf diesem Rechner ist. In"
+        " README.md steht, wie man ihn holt und umwandelt."
+    ),
+    "The original's editing does not know {name}. Choose from: {names}.": (
+        "Die Bearbeitung des Originals kennt {name} nicht. Nehmen Sie eines von: {names}."
+    ),
     "The networks could not be loaded here; the reason stands in the server's log. Try again in a"
     " minute.": (
         "Die Netze konnten nicht geladen werden; der Grund steht im Protokoll des Servers."
@@ -112,6 +136,11 @@ GERMAN: dict[str, str] = {
         " Foto mit Blick in die Kamera."
     ),
     # ---- panels
+    "A morph passes edits of one kind. Clear the list, and add edits with the same choice above"
+    " the sliders.": (
+        "Eine Verwandlung führt durch Bearbeitungen einer Art. Leeren Sie die Liste und fügen Sie"
+        " welche mit derselben Wahl über den Reglern hinzu."
+    ),
     "This picture is not there any more. Choose another.": (
         "Dieses Bild ist nicht mehr da. Wählen Sie ein anderes."
     ),
@@ -123,6 +152,11 @@ _PATTERNS = [
     (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(english))), german)
     for english, german in GERMAN.items()
 ]
+
+
+def all_translated(language: str, sentences: str) -> str:
+    """The same for several, one after the other."""
+    return " ".join(translated(language, one) for one in re.split(r"(?<=\.) ", sentences))
 
 
 def translated(language: str, sentence: str) -> str:
