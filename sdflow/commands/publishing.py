@@ -10,6 +10,7 @@ from typing import Any
 
 from sdflow import hub, weights
 from sdflow.commands import Report, Verb
+from sdflow.commands.card import record_preloads
 from sdflow.manifest import (
     Entry,
     HubCommit,
@@ -98,6 +99,7 @@ def weights_publish(folder: Path, repository: str, public: bool = False) -> Repo
             )
     try:
         record_entries(entries)
+        record_preloads()
     except OSError as error:
         report["warnings"].append(
             f"{manifest_path()} cannot be written ({error.strerror}). Copy the entries that "
@@ -107,7 +109,7 @@ def weights_publish(folder: Path, repository: str, public: bool = False) -> Repo
 
 
 def weights_pin(names: Sequence[str] = ()) -> Report:
-    """Record commit, size and sha256 of files as the Hub has them now.
+    """Record commit, size and sha256 of files as the Hub has them now, here and in the Space card.
 
     Args:
         names: entries of the manifest, also pinned ones; default all that are on the Hub and are
@@ -132,6 +134,7 @@ def weights_pin(names: Sequence[str] = ()) -> Report:
     ]
     if pinned:
         record_entries(pinned)
+        record_preloads()
     unpublished = [entry.name for entry in left if not entry.is_on_hub]
     return {"manifest": str(manifest_path()), "files": rows, "unpublished": unpublished}
 

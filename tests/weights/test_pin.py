@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import metadata_load
 
 from sdflow import checkpoints, manifest, weights
+from sdflow.commands.card import card_path, models, preloads, record_preloads
 from sdflow.weights import WeightsError
 from tests.weights.house import COMMIT, CONTENT, House, put, record
 from tests.weights.hub import Hub, run, told
@@ -53,6 +55,29 @@ def test_pin_records_and_shows_what_changes(unpinned: House, hub: Hub) -> None:
     assert row["was"]["commit"] == COMMIT and row["commit"] == LATER
     assert (row["was"]["size"], row["size"]) == (3000, 2000)
     assert manifest.find_entry("hub").files[0].size == 2000
+
+
+def test_the_space_card_names_what_a_space_loads_before_it_starts(
+    unpinned: House, hub: Hub
+) -> None:
+    card = put(card_path(), b"---\ntitle: A Space\npreload_from_hub:\n- old a.bin\n---\n# Text\n")
+    assert card.parent == unpinned.repository.parent
+    assert run(unpinned, hub, "pin").returncode == 0
+    matter = {"title": "A Space", "models": ["some/net"]}
+    assert metadata_load(card) == matter | {"preload_from_hub": [f"some/net a.bin {COMMIT}"]}
+    assert card.read_text().endswith("---\n# Text\n")
+    unpinned.entries[-2]["licence"] = "none stated by its authors"  # its owner keeps it private
+    unpinned.write()
+    assert record_preloads() and metadata_load(card) == {"title": "A Space"}
+    card.unlink()
+    assert not record_preloads() and not card.exists()
+
+
+def test_the_card_of_this_repository_is_up_to_date() -> None:
+    entries = list(manifest.read_manifest().values())
+    matter = metadata_load(Path(__file__).parents[2] / "README.md")
+    assert matter["models"] == models(entries) and len(matter["models"]) == 2
+    assert matter.get("preload_from_hub", []) == preloads(entries)
 
 
 def test_a_small_file_is_read_for_its_hash(unpinned: House, hub: Hub) -> None:
