@@ -90,8 +90,19 @@ def test_the_forty_attributes_and_the_originals_editing_as_programs(
     assert main([*command, "--json", "-o", str(tmp_path / "edited.png")]) == 0
     after = json.loads(capsys.readouterr().out)["after"]
     assert after["young"] == pytest.approx(-0.2 if row["celeba"]["Young"] > 0.5 else 1.2, abs=1e-6)
-    assert main([*command, "--save-recipe", str(tmp_path / "recipe.json")]) == 2
-    assert "A recipe cannot say how the original edits" in capsys.readouterr().err
+    recipe, picture = str(tmp_path / "recipe.json"), tmp_path / "edited.png"
+    assert main([*command, "--save-recipe", recipe, "-o", str(picture)]) == 0
+    assert main(["edit", recipe, *chosen[:2], "-o", str(tmp_path / "again.png")]) == 0
+    assert picture.read_bytes() == (tmp_path / "again.png").read_bytes()
+    capsys.readouterr()
+    assert main(["edit", recipe, *chosen[:2], "--mapping", "poles"]) == 2
+    assert "numbers have another mapping. Leave --mapping out" in capsys.readouterr().err
+    assert main(["morph", recipe, *chosen[:2], "-o", str(tmp_path / "m.gif")]) == 2
+    assert "edits as the original does. Say what" in capsys.readouterr().err
+    monkeypatch.setenv("SDFLOW_WEIGHTS_DIR", "")
+    monkeypatch.setenv("SDFLOW_SEMANTICS", "ours")
+    assert main(["edit", recipe]) == 2
+    assert "released classifier" in capsys.readouterr().err
 
 
 def test_e4e_before_the_light_generator(load: Load) -> None:

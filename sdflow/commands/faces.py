@@ -57,7 +57,7 @@ def edit_photo(
     kept: Kept = NOTHING_KEPT,
     detail: bool | None = None,
     pasting: Pasting | None = None,
-    mapping: str = "poles",
+    mapping: str | None = None,
 ) -> Report:
     """Edit a face of a photo, face file or recipe, and save its picture or the whole photo.
 
@@ -73,7 +73,7 @@ def edit_photo(
         kept: where to save the opened face and the recipe too.
         detail: carry the photo's detail over to the face's picture; None is as the recipe has it.
         pasting: put the faces back into the photo; None saves the face's picture.
-        mapping: from strengths to semantics, see `Editor.edit`.
+        mapping: from strengths to semantics, see `Editor.edit`; None is the recipe's, or poles.
 
     Raises:
         ValueError, OSError, WeightsError: options that don't fit together; see `read_source`,
@@ -81,8 +81,6 @@ def edit_photo(
     """
     given = read_strengths(strengths)
     _check_edit(faces, size, kept, detail, pasting)
-    if kept.recipe and mapping != "poles":
-        raise ValueError("A recipe cannot say how the original edits. Leave one of them out.")
     if output is not None:
         check_output(output, PICTURES)
     kept.check()
@@ -93,20 +91,23 @@ def edit_photo(
     if detail and source.kept is not None and source.kept.crop is None:
         raise ValueError("A random face has no photo with detail. Leave --detail out.")
     if source.recipe is not None:
+        if mapping not in (None, source.recipe.mapping):
+            raise ValueError("The recipe's numbers have another mapping. Leave --mapping out.")
+        mapping = source.recipe.mapping
         given = source.recipe.strengths | given
         if pasting is None:
             size = source.recipe.size if size is None else size
             detail = source.recipe.detail if detail is None else detail
-    size, detail = size or 1024, bool(detail)
+    size, detail, mapping = size or 1024, bool(detail), mapping or "poles"
     if output is None:
         output = Path("edited").with_suffix(".png" if pasting is None else source.original.suffix)
         check_output(output, PICTURES)
     check_apart((output, pasting and pasting.mask, kept.face, kept.recipe), source.photo(pasting))
-    editor, load = load_editor(given)
+    editor, load = load_editor(given, mapping)
     opened = open_faces(editor, source, faces, likeness)
     edits = [editor.edit(each.face, given, size, detail, mapping=mapping) for each in opened]
     report = settings_report(source, faces, likeness)
-    report |= {"strengths": given, "size": size, "detail": detail}
+    report |= {"strengths": given, "size": size, "detail": detail, "mapping": mapping}
     report |= opened_report(opened, load)
     add_edits(report, edits)
     if pasting is None:
@@ -220,7 +221,7 @@ def _edit_options(parser: argparse.ArgumentParser) -> None:
     picture_options(parser, "edited.png, with --paste edited and the photo's own suffix")
     paste_options(parser)
     parser.add_argument(
-        "--mapping", choices=("poles", "original"), default="poles",
+        "--mapping", choices=("poles", "original"),
         help="original: -s NAME=SCALE as in the original code, from the released classifier's "
         "bit: -1 keeps it, 0 is its opposite, above 0 beyond; default: poles",
     )  # fmt: skip

@@ -81,8 +81,13 @@ def morph_photo(
     source = read_source(photo)
     check_likeness(source, (face,), likeness)
     check_apart((output,), source.photo())
-    if source.recipe is not None:
-        edits = edits or [source.recipe.strengths]
+    if source.recipe is not None and not edits:
+        if source.recipe.mapping != "poles":
+            raise ValueError(
+                "This recipe edits as the original does. Say what the face is to become, as in"
+                " --to young=1."
+            )
+        edits = [source.recipe.strengths]
     if not edits:
         raise ValueError("Say what the face is to become, as in --to smiling=1.")
     wanted = round(seconds * fps) if 0 < seconds * fps < 1e6 else 0

@@ -140,7 +140,7 @@ def read_sources(paths: Sequence[Path]) -> tuple[list[Source], Failures]:
     return sources, failures
 
 
-def load_editor(strengths: dict[str, float]) -> tuple[Editor, float]:
+def load_editor(strengths: dict[str, float], mapping: str = "poles") -> tuple[Editor, float]:
     """The editor, and the seconds that loading took."""
     start = time.perf_counter()
     from sdflow import gpu
@@ -150,7 +150,7 @@ def load_editor(strengths: dict[str, float]) -> tuple[Editor, float]:
     if why := decide().why:
         print(why, file=sys.stderr)
     editor = gpu.load_editor()
-    parse_strengths(strengths, editor.models.shipped)
+    parse_strengths(strengths, editor.models.shipped, mapping)
     return editor, time.perf_counter() - start
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sdflow.pipeline import Edited, Editor
 
 # What a person is told in other words, or elsewhere.
-UNTOLD = ("before", "after", "seconds_per_step", "strengths", "faces", "warnings")
+UNTOLD = ("before", "after", "seconds_per_step", "strengths", "mapping", "faces", "warnings")
 WHITE = "JPEG holds no transparency, so those parts became white: name a .png or .webp to keep it."
 
 
@@ -160,7 +160,8 @@ def save_kept(editor: Editor, face: Face, report: Report, kept: Kept) -> Report:
     saved = save_face_file(face, kept.face)
     if kept.recipe is not None:
         settings = report["strengths"], report["size"], report["detail"]
-        text = recipe_to_json(make_recipe(editor.models, face, *settings))
+        mapping = report.get("mapping", "poles")
+        text = recipe_to_json(make_recipe(editor.models, face, *settings, mapping))
         written = kept.recipe.write_bytes(text.encode())
         saved |= {"recipe_file": str(kept.recipe), "recipe_bytes": written}
     return saved
