@@ -132,8 +132,8 @@ Heruntergeladene Bilder enthalten weder Ort noch Kamera noch andere Metadaten de
     "mapping.original": "Wie im Original",
     "mapping.hint": (
         "Wie in der Demo des Originals: 0,15 ist, was der Klassifikator im Gesicht sieht, 0,85 das"
-        " Gegenteil, 1 noch mehr davon; unter 0,15 wird verstärkt, was er sieht. Was auf 0 steht,"
-        " wird nicht bearbeitet."
+        " Gegenteil, 1 geht darüber hinaus; unter 0,15 wird verstärkt, was er sieht. Was auf 0"
+        " steht, wird nicht bearbeitet."
     ),
     "mapping.edit": "{edit} (wie im Original)",
     "settings": "Einstellungen als JSON",
