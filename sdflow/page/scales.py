@@ -63,4 +63,7 @@ def with_sliders(edit: Strengths, **positions: float) -> dict[str, float]:
 
 def to_settings(edit: Strengths) -> dict[str, Any]:
     """An edit as the page's settings have it: strengths, or what else a recipe has too."""
-    return {"mapping": ORIGINAL, "strengths": edit} if mapping_of(edit) == ORIGINAL else dict(edit)
+    strengths = dict(edit)
+    if mapping_of(edit) == ORIGINAL:
+        return {"mapping": ORIGINAL, "strengths": strengths}
+    return strengths
