@@ -20,7 +20,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 PRIVATE = Path(tempfile.mkdtemp(prefix="sdflow-", dir=os.environ.get("GRADIO_TEMP_DIR")))
 os.environ["GRADIO_TEMP_DIR"] = str(PRIVATE)
 
-from sdflow import zerogpu  # noqa: E402, F401, I001 - before PyTorch, which gradio may import
+from sdflow import zerogpu  # noqa: E402, F401, I001 - it has to come before PyTorch
 
 import gradio as gr  # noqa: E402
 import gradio.mcp  # noqa: E402
@@ -30,6 +30,7 @@ from starlette.routing import Route  # noqa: E402
 
 from sdflow.page import readout  # noqa: E402
 from sdflow.page.endpoints import add_endpoints  # noqa: E402
+from sdflow.page.errors import Notes  # noqa: E402
 from sdflow.page.events.celeba import add_celeba  # noqa: E402
 from sdflow.page.events.comparing import add_comparing  # noqa: E402
 from sdflow.page.events.controls import add_controls  # noqa: E402
@@ -151,7 +152,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"error: {error}")
     print(f"Models: {decided.selection.name}. {decided.why}".rstrip(), file=sys.stderr)
-    service = Service(PRIVATE / "made", decided=decided)
+    service = Service(PRIVATE / "made", decided=decided, tell=Notes())
     service.start()
     threading.Thread(target=service.keep_tidy, daemon=True).start()
     launch(make_page(service), service)

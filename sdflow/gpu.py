@@ -21,7 +21,6 @@ FULL = "The GPU's memory was full. This was made on the CPU, which takes longer.
 NONE_FREE = "No GPU was to be had. This was made on the CPU, which takes longer."
 
 Result = TypeVar("Result")
-Run = Callable[[str, tuple, Mapping[str, Any]], Any]  # method of an editor, and its arguments
 
 
 def load_editor(selection: Selection | None = None) -> Editor:
@@ -67,7 +66,7 @@ class GPUEditor(Editor):
         on_cpu: gives the editor for what `run` cannot do.
     """
 
-    def __init__(self, models: ModelSet, run: Run, on_cpu: Callable[[], Editor]) -> None:
+    def __init__(self, models: ModelSet, run: zerogpu.Run, on_cpu: Callable[[], Editor]) -> None:
         super().__init__(models)
         self.batch = BATCH
         self._run, self._on_cpu = run, on_cpu

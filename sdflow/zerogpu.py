@@ -37,6 +37,7 @@ IS_HERE = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() i
 START = 10  # seconds that a process may take until its networks are on the GPU
 TAKES = {"edit": 2, "edit_many": 5, "paste": 8}  # seconds of a method, generously; others OTHERS
 OTHERS, A_STEP, TUNING = 3, 0.2, 30  # seconds; A_STEP of refinement
+Run = Callable[[str, tuple, Mapping[str, Any]], Any]  # method of an editor, its arguments
 _models: ModelSet | None = None  # on the CPU; processes that are forked find it here
 
 
@@ -60,7 +61,7 @@ class Failed:
     lines: str
 
 
-def runner(models: ModelSet) -> Callable[[str, tuple, Mapping[str, Any]], Any]:
+def runner(models: ModelSet) -> Run:
     """What does an editor's methods on the GPU, for `gpu.GPUEditor`.
 
     Args:

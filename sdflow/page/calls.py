@@ -29,6 +29,7 @@ from sdflow.page.checks import (
 from sdflow.page.errors import told
 from sdflow.page.many import Progress, morph_file, sweep_file
 from sdflow.page.pictures import FORMATS, FULL, PREVIEW
+from sdflow.page.reports import measured, reported
 from sdflow.page.scales import edit_of
 from sdflow.page.service import NO_FACE, NO_PHOTO, Opened, Service
 from sdflow.page.work import Abandoned, finish
@@ -159,8 +160,7 @@ class Calls:
         edited = service.edit_face(face, strengths, int(size))
         picture = service.pictures.download(edited.image, face, token, suffix)
         recipe = service.pictures.recipe(face, strengths, token)
-        report = {"before": edited.before, "after": edited.after, "seconds": edited.seconds}
-        return str(picture), report, str(recipe)
+        return str(picture), reported(edited, edited), str(recipe)
 
     @told
     async def paste(
@@ -226,8 +226,7 @@ class Calls:
                 return picture, mask, about | report
             edited = service.edit_face(opened.face, strengths)
             picture = service.pictures.download(edited.image, opened.face, opened.token)
-            report = {"before": edited.before, "after": edited.after, "seconds": edited.seconds}
-            return str(picture), None, about | report
+            return str(picture), None, about | reported(edited, edited)
 
         return await finish(work, steps_shown(progress))
 
@@ -375,19 +374,7 @@ class Calls:
     ) -> tuple[str, str, dict[str, Any]]:
         done = self._service.paste(*edits, plain=plain)
         photo, mask = self._service.pictures.download_photo(done, keep_metadata)
-        edited = done.edits[-1]
-        report = {"before": edited.before, "after": edited.after, "seconds": done.seconds}
-        return str(photo), str(mask), report
-
-
-def measured(face: Face) -> dict[str, Any]:
-    """What opening a face has found."""
-    return {
-        "faces_found": face.faces_found,
-        "confidence": face.confidence,
-        "warnings": list(face.warnings),
-        "seconds_per_step": dict(face.seconds_per_step),
-    }
+        return str(photo), str(mask), reported(done.edits[-1], done)
 
 
 def suffix_of(format: object, suffixes: Sequence[str]) -> str:

@@ -1,20 +1,23 @@
-"""The one place where errors become what a visitor of the page or a client of the API is told."""
+"""The one place where errors, and notes on how something was made, become what a visitor of the
+page or a client of the API is told."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 import traceback
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import wraps
 from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from sdflow.manifest import WeightsError
-from sdflow.page.texts import DEFAULT
-from sdflow.page.texts.sentences import translated
+from sdflow.page.texts import DEFAULT, language_of
+from sdflow.page.texts.sentences import all_translated, translated
 from sdflow.page.visit import Visit
 from sdflow.page.work import Abandoned
 
@@ -80,3 +83,19 @@ def as_sentence(error: Exception, language: str = DEFAULT) -> gr.Error:
         sentence = OURS
     sentence = escape(translated(language, sentence), quote=False)  # the page shows it as HTML
     return gr.Error(sentence, print_exception=False)
+
+
+class Notes:
+    """Tells whoever waits for an event of notes on how its result was made, of each once."""
+
+    def __init__(self) -> None:
+        self._told: deque[tuple[str, str]] = deque(maxlen=100)  # event and note
+
+    def __call__(self, notes: Iterable[str]) -> None:
+        """Shows notes; called in the thread of the event."""
+        event = LocalContext.event_id.get(None)
+        for note in notes if event else ():
+            if (event, note) not in self._told:
+                self._told.append((event, note))
+                headers = getattr(LocalContext.request.get(None), "headers", {})
+                gr.Warning(escape(all_translated(language_of(headers), note), quote=False))

@@ -26,6 +26,7 @@ class PastedPhoto:
         photo: the kept file.
         token: of the last face.
         seconds: that editing and pasting took, without waiting for a turn.
+        notes: sentences on how it was made, see `sdflow.gpu`.
     """
 
     original: Original
@@ -35,6 +36,7 @@ class PastedPhoto:
     photo: KeptPhoto
     token: str
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def comparable(original: Original, image: Image.Image | None = None) -> Image.Image:

@@ -17,11 +17,10 @@ from pathlib import Path
 from PIL import Image
 
 from sdflow import weights
-from sdflow.align import crop_face, find_faces
 from sdflow.attributes import Attribute
 from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_file, load_face
 from sdflow.gpu import load_editor
-from sdflow.images import BadImage, open_photo
+from sdflow.images import BadImage
 from sdflow.invert import REFINED, OnStep, Step
 from sdflow.media import Render
 from sdflow.networks.cnf import DRAFT, FINE, Solver
@@ -38,8 +37,6 @@ from sdflow.page.turns import Turns
 from sdflow.pipeline import Edited, Editor
 from sdflow.selection import Decided, decide, is_here, shipped_attributes
 
-THUMBNAIL = 160  # pixels of a face to pick
-MOST_THUMBNAILS = 24  # faces of a photo to pick from
 KEPT = 7200  # seconds that a written file stays, and a face that nobody uses
 
 NO_PHOTO = "There is no photo yet. Upload one, choose an example, or take a random face."
@@ -74,6 +71,7 @@ class Service:
         refined: steps when more likeness is asked for.
         store: keeps the faces.
         decided: which models run, and why; default what the environment asks for.
+        tell: is told, in the thread that asks for something, of notes on how it was made.
 
     Attributes:
         classifies: whether the released classifier is at hand, with all that it makes possible.
@@ -87,6 +85,7 @@ class Service:
         refined: int = REFINED,
         store: FaceStore | None = None,
         decided: Decided | None = None,
+        tell: Callable[[Iterable[str]], object] = tuple,
     ) -> None:
         self.decided = decided or decide()
         self.classifies = is_here("classifier")
@@ -97,6 +96,7 @@ class Service:
         self.photos = Photos(folder / "photos")
         self._photo_of: weakref.WeakKeyDictionary[Face, KeptPhoto] = weakref.WeakKeyDictionary()
         self._loading = Loading(load or partial(load_editor, self.decided.selection))
+        self._tell = tell
         self._models = Turns()
         self._together = Together(self._models)
 
@@ -267,12 +267,6 @@ class Service:
         with self._models:
             return self._keep(editor.random(seed))
 
-    def thumbnails(self, photo: str | Path) -> list[Image.Image]:
-        """Small crops of a photo's faces, in the order in which `open` counts them."""
-        picture = open_photo(photo)
-        found = find_faces(picture)[:MOST_THUMBNAILS]
-        return [crop_face(picture, face.landmarks, THUMBNAIL)[0] for face in found]
-
     def edit(self, token: str | None, strengths: Mapping[str, float], size: int = FULL) -> Edited:
         """Edits a kept face; wherever strengths are taken, `scales.Scales` are too.
 
@@ -287,7 +281,9 @@ class Service:
     ) -> Edited:
         """Edits a face that need not be kept; errors as for `Editor.edit`."""
         mapping = mapping_of(strengths)
-        return self._together.edit(self.editor, face, strengths, size, solver, mapping)
+        edited = self._together.edit(self.editor, face, strengths, size, solver, mapping)
+        self._tell(edited.notes)
+        return edited
 
     def preview(self, token: str | None, strengths: Mapping[str, float]) -> Edited:
         """A draft of what `edit` gives, sooner."""
@@ -343,8 +339,10 @@ class Service:
             start = time.perf_counter()
             pasted = editor.paste(original, *moved, plain=plain)
             seconds = time.perf_counter() - start + sum(edit.seconds for edit in edited)
-        token = edits[-1][0]
-        return PastedPhoto(original, pasted.image, pasted.mask, edited, photos[0], token, seconds)
+        notes = tuple(dict.fromkeys(note for made in (*edited, pasted) for note in made.notes))
+        self._tell(notes)
+        return PastedPhoto(original, pasted.image, pasted.mask, edited, photos[0], edits[-1][0],
+                           seconds, notes)  # fmt: skip
 
     def keep_tidy(self) -> None:
         """Forgets what is old, for as long as the process lives; also when nobody calls."""
@@ -391,6 +389,7 @@ class Service:
         return face, photo
 
     def _keep(self, face: Face) -> Opened:
+        self._tell(face.notes)
         return self._shown(face, self.store.add(face))
 
     def _shown(self, face: Face, token: str) -> Opened:

@@ -14,6 +14,7 @@ from sdflow.page.endpoints import OPENING
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.pasting import comparable
+from sdflow.page.photos import thumbnails
 from sdflow.page.scales import edit_of
 from sdflow.page.service import Opened, Service
 from sdflow.page.updates import PRIVATELY, QUIETLY, Changes, Updates
@@ -63,7 +64,7 @@ def add_opening(
         if photo == path:
             changes[source.photo] = gr.skip()  # it shows it
         if opened.face.faces_found > 1:
-            small = service.thumbnails(path)
+            small = thumbnails(path)
             visit.thumbnails = [service.pictures.shown(face, opened.token) for face in small]
             changes |= small_faces(visit, visit.thumbnails)
         return changes

@@ -89,6 +89,11 @@ GERMAN: dict[str, str] = {
         "Estimator und Flow der Autoren sind nicht hier und haben keine öffentliche Adresse:"
         " Unsere treten an ihre Stelle, die mehr Merkmale kennen."
     ),
+    "The GPU's memory was full.": "Der Speicher der GPU war voll.",
+    "No GPU was to be had.": "Es war keine GPU zu haben.",
+    "This was made on the CPU, which takes longer.": (
+        "Das hier ist auf der CPU entstanden, was länger dauert."
+    ),
     "This needs the released classifier, which is not on this machine. README.md says how to"
     " fetch and convert it.": (
         "Das braucht den veröffentlichten Klassifikator, der nicht auf diesem Rechner ist. In"
