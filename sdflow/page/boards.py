@@ -218,17 +218,20 @@ async def fill(
         UnknownFace: a face is not kept any more.
     """
     made: list[Image.Image] = []
-    seen: dict[tuple, tuple[Path, Image.Image]] = {}  # what stands in several places is made once
-    for cell in board.cells:
-        state = None if cell.strengths is None else tuple(sorted(cell.strengths.items()))
-        key = (cell.owner, state)
-        if key not in seen:
-            if not wanted():
-                return
-            seen[key] = await asyncio.to_thread(_picture, service, cell)
+    making: dict[tuple, asyncio.Task] = {}  # what stands in several places is made once
+    for i, cell in enumerate(board.cells):
         if not wanted():
             return
-        cell.picture, picture = seen[key]
+        # those that go through the networks in one pass wait for their turn at the same time
+        for ahead in board.cells[i : i + service.editor.batch]:
+            if _key_of(ahead) not in making:
+                task = asyncio.create_task(asyncio.to_thread(_picture, service, ahead))
+                task.add_done_callback(lambda task: task.cancelled() or task.exception())
+                making[_key_of(ahead)] = task
+        small_picture, picture = await making[_key_of(cell)]
+        if not wanted():
+            return
+        cell.picture = small_picture
         made.append(picture)
         yield board
     sheet = await asyncio.to_thread(_sheet, service, board, made)
@@ -237,6 +240,12 @@ async def fill(
         return
     board.sheet = sheet
     yield board
+
+
+def _key_of(cell: Cell) -> tuple:
+    """What its picture shows."""
+    state = None if cell.strengths is None else tuple(sorted(cell.strengths.items()))
+    return cell.owner, state
 
 
 def small(service: Service, image: Image.Image, owner: str) -> Path:

@@ -27,6 +27,7 @@ from sdflow.page.photo import Photos
 from sdflow.page.service import Service
 from sdflow.page.tried import MOST_EDITS, MOST_TRIED, Job, Person, Trials, Tried
 from sdflow.page.visit import Visit
+from sdflow.pipeline import Editor
 
 AGE = {"young": 0.5}
 
@@ -49,6 +50,12 @@ def filled(service: Service, board: Board, most: int = 1000) -> int:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, run()).result()
     return len(given)
+
+
+def filled_sweep(service: Service) -> Board:
+    board = boards.sweep_board(service.random(6).token, {}, "smiling", 5)
+    assert filled(service, board) == 6
+    return board
 
 
 def source_in(file: Path) -> str:
@@ -120,6 +127,24 @@ def test_what_nobody_wants_any_more_ends(service: Service) -> None:
     service.forget([token])
     with pytest.raises(UnknownFace):
         filled(service, boards.sweep_board(token, {}, "smiling", 5))
+
+
+def test_pictures_that_fit_into_one_pass_go_together(service: Service, editor: Editor) -> None:
+    alone = filled_sweep(service)
+    together = Editor(editor.models)
+    together.batch, passes, edit_many = 4, [], together.edit_many
+
+    def counted(edits: list, *rest: object) -> list:
+        passes.append(len(edits))
+        return edit_many(edits, *rest)
+
+    together.edit_many = counted
+    at_once = Service(service.files.folder / "other", lambda: together, steps=0)
+    board = filled_sweep(at_once)
+    assert sum(passes) == 5 and max(passes) > 1
+    for one, other in zip(alone.cells, board.cells, strict=True):
+        difference = np.subtract(Image.open(one.picture), Image.open(other.picture), dtype=float)
+        assert np.abs(difference).mean() < 0.5
 
 
 def test_people_stand_beside_their_photos(
