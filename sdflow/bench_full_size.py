@@ -12,6 +12,7 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ ORIGINAL = {  # what a slider move of the original's demo does, and how often
     "flow_back": 1, "synthesis_float32": 2,
 }  # fmt: skip
 OURS = {"edit": 1, "synthesis": 1}
+WAYS: dict[str, dict[str, Any]] = {  # how else StyleGAN2 can be run → what `Synthesis` is given
+    "synthesis_float32_contiguous": {"memory_format": torch.contiguous_format},
+    "synthesis_bfloat16_contiguous": {
+        "dtype": torch.bfloat16, "memory_format": torch.contiguous_format,
+    },
+    "synthesis_float16": {"dtype": torch.float16},
+    "synthesis_bfloat16_compiled": {"dtype": torch.bfloat16, "compiler": "inductor"},
+}  # fmt: skip
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "stylegan2": StyleGAN2,
     "e4e": E4E,
@@ -42,12 +51,16 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def benchmark_full_size(repeat: int = 3, device: str | None = None) -> dict[str, Any]:
+def benchmark_full_size(
+    repeat: int = 3, device: str | None = None, ways: bool = False
+) -> dict[str, Any]:
     """Times the steps of a slider move, ours and the original's, and the memory of each network.
 
     Args:
         repeat: rounds, 1 to 100; one more, not counted, comes before them.
         device: default CUDA where there is one, else the CPU.
+        ways: also run StyleGAN2 in other precisions and memory formats, and compiled, which the
+            round that is not counted waits for.
 
     Returns:
         Median milliseconds of each step and of both slider moves, with their ratio to the
@@ -61,7 +74,7 @@ def benchmark_full_size(repeat: int = 3, device: str | None = None) -> dict[str,
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     memory = {name: _memory_of(name) for name in NETWORKS}
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        steps = make_steps(Path(folder), torch.device(device))
+        steps = make_steps(Path(folder), torch.device(device), ways)
         rounds = [{name: milliseconds(step) for name, step in steps.items()}
                   for _ in range(repeat + 1)]  # fmt: skip
     medians = {name: statistics.median(run[name] for run in rounds[1:]) for name in steps}
@@ -81,7 +94,9 @@ def benchmark_full_size(repeat: int = 3, device: str | None = None) -> dict[str,
     }
 
 
-def make_steps(folder: Path, device: torch.device) -> dict[str, Callable[[], object]]:
+def make_steps(
+    folder: Path, device: torch.device, ways: bool = False
+) -> dict[str, Callable[[], object]]:
     """Every step as a function without arguments, on numbers drawn at random."""
     networks = {name: drawn(name).to(device) for name in NETWORKS}
     generator, flow = networks["stylegan2"], networks["flow"]
@@ -99,7 +114,7 @@ def make_steps(folder: Path, device: torch.device) -> dict[str, Callable[[], obj
         return [_filled(NETWORKS[name](), load_file(file)).to(device)
                 for name, file in small.items()]  # fmt: skip
 
-    return {
+    steps = {
         "read_weights": read,
         "classify": lambda: networks["classifier"](crop),
         "encode": lambda: networks["e4e"](crop),
@@ -111,6 +126,8 @@ def make_steps(folder: Path, device: torch.device) -> dict[str, Callable[[], obj
         "synthesis_preview": lambda: fast(w, 512),
         "edit": lambda: edit(flow, w, z, c, c_target),
     }
+    others = {name: Synthesis(generator, **how) for name, how in WAYS.items() if ways}
+    return steps | {name: partial(other, w) for name, other in others.items()}
 
 
 def drawn(name: str) -> nn.Module:
@@ -142,9 +159,9 @@ def run_once(name: str) -> None:
 def show(report: dict[str, Any]) -> str:
     """The report as a table for a person."""
     lines = [f"device: {report['device']}, threads: {report['threads']}, load: {report['load']}"]
-    lines.append(f"{'step':<24}{'ms':>10}{'of the original':>18}")
+    lines.append(f"{'step':<32}{'ms':>10}{'of the original':>18}")
     for name, step in report["steps"].items():
-        lines.append(f"{name:<24}{step['ms']:>10.1f}{step['of_original']:>18.3f}")
+        lines.append(f"{name:<32}{step['ms']:>10.1f}{step['of_original']:>18.3f}")
     memory = ", ".join(f"{name} {mb}" for name, mb in report["peak_memory_mb"].items())
     return "\n".join([*lines, f"peak memory of a process that runs one of them, MB: {memory}"])
 

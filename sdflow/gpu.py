@@ -23,11 +23,13 @@ NONE_FREE = "No GPU was to be had. This was made on the CPU, which takes longer.
 Result = TypeVar("Result")
 
 
-def load_editor(selection: Selection | None = None) -> Editor:
+def load_editor(selection: Selection | None = None, warm: bool = False) -> Editor:
     """The editor for this machine.
 
     Args:
         selection: default what the environment asks for.
+        warm: make a picture of each size that is thrown away, since the first ones take longest;
+            on ZeroGPU, whose processes come and go, that is of no use.
 
     Raises:
         ValueError: the environment asks for what there is not.
@@ -37,6 +39,10 @@ def load_editor(selection: Selection | None = None) -> Editor:
         on_cpu = Editor(load_models(selection, "cpu"))
         return GPUEditor(on_cpu.models, zerogpu.runner(on_cpu.models), lambda: on_cpu)
     editor = Editor(load_models(selection))
+    if warm:
+        face = editor.random(0)
+        for size in (512, 1024):
+            editor.edit(face, {}, size)
     if editor.models.device.type == "cpu":
         return editor
     chosen = editor.models.selection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from sdflow.networks.resnet import AttributeClassifier, ReleasedEstimator
 from sdflow.networks.stylegan2 import StyleGAN2, Synthesis
 from sdflow.openvino_ir import read_constants
 from sdflow.selection import CELEBA, OVERSHOOT, Selection, check, decide, is_here
+
+COMPILE = "SDFLOW_COMPILE"  # variable of the environment; 1 compiles StyleGAN2 when it first draws
 
 
 @dataclass(frozen=True)
@@ -146,10 +149,14 @@ def move_models(models: ModelSet, device: torch.device | str) -> ModelSet:
 
 
 def make_synthesis(generator: MobileStyleGAN | StyleGAN2) -> Callable[..., torch.Tensor]:
-    """The fast path of a generator, in what precision its device computes natively."""
+    """The fast path of a generator, in what precision its device computes natively.
+
+    The environment may ask for StyleGAN2's to be compiled: a minute's work, see README.md.
+    """
     if isinstance(generator, MobileStyleGAN):
         return FastSynthesis(generator)
-    return Synthesis(generator, native_dtype(generator.w_mean.device))
+    compiler = "inductor" if os.environ.get(COMPILE) == "1" else None
+    return Synthesis(generator, native_dtype(generator.w_mean.device), compiler=compiler)
 
 
 def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:

@@ -174,9 +174,10 @@ def _editor() -> Editor:
     """The editor on the GPU, made at the first call that a process serves."""
     import torch
 
-    from sdflow.models import move_models
+    from sdflow.models import COMPILE, move_models
     from sdflow.pipeline import Editor
 
     # Threads do not survive a fork, and OpenMP would wait for them for ever.
     torch.set_num_threads(1)
+    os.environ.pop(COMPILE, None)  # a minute's work is of no use to a process of seconds
     return Editor(move_models(_models, "cuda" if torch.cuda.is_available() else "cpu"))

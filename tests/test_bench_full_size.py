@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from sdflow import bench_full_size
 from sdflow.__main__ import main
-from sdflow.bench_full_size import NETWORKS, ORIGINAL, OURS, benchmark_full_size
+from sdflow.bench_full_size import NETWORKS, ORIGINAL, OURS, WAYS, benchmark_full_size, make_steps
+from sdflow.networks.stylegan2 import StyleGAN2
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +49,22 @@ def test_drawn_networks_give_numbers() -> None:
     assert bool(torch.isfinite(z).all())
 
 
+def test_other_ways_draw_the_same_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {**NETWORKS, "stylegan2": lambda: StyleGAN2(16)}
+    monkeypatch.setattr(bench_full_size, "NETWORKS", small)
+    monkeypatch.setattr(torch, "compile", lambda function, backend: function)  # takes a minute
+    with torch.no_grad():
+        steps = make_steps(tmp_path, torch.device("cpu"), ways=True)
+        expected = steps["synthesis_float32"]()
+        for name in WAYS:
+            error = (steps[name]() - expected).abs().mean() / expected.abs().mean()
+            assert error < (1e-4 if "float32" in name else 0.05), name
+
+
 def test_the_table_names_every_step(
     report: dict, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_full_size, "benchmark_full_size", lambda repeat: report)
+    monkeypatch.setattr(bench_full_size, "benchmark_full_size", lambda repeat, ways: report)
     assert main(["bench", "--full-size"]) == 0
     table = capsys.readouterr().out
     assert all(f"\n{name} " in table for name in report["steps"])

@@ -9,12 +9,12 @@ from pathlib import Path
 from sdflow.commands import Report, Verb
 
 
-def bench(repeat: int, full_size: bool = False) -> Report:
+def bench(repeat: int, full_size: bool = False, ways: bool = False) -> Report:
     """Measures each step; see `bench.benchmark` and `bench_full_size.benchmark_full_size`."""
-    if full_size:
+    if full_size or ways:
         from sdflow.bench_full_size import benchmark_full_size
 
-        return benchmark_full_size(repeat)
+        return benchmark_full_size(repeat, ways=ways)
     from sdflow.bench import benchmark
 
     return benchmark(repeat)
@@ -88,6 +88,10 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
         "--full-size", action="store_true",
         help="time the full-size networks instead, as we run them and as the original does",
     )  # fmt: skip
+    parser.add_argument(
+        "--ways", action="store_true",
+        help="of these also StyleGAN2 in other precisions and memory formats, and compiled",
+    )  # fmt: skip
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
@@ -157,7 +161,7 @@ VERBS = (
         "bench",
         "measure time and memory",
         _bench_options,
-        lambda args: bench(args.repeat, args.full_size),
+        lambda args: bench(args.repeat, args.full_size, args.ways),
         _show_bench,
         ("bench", "bench --repeat 20 --json", "bench --full-size --repeat 3"),
     ),

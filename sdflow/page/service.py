@@ -95,7 +95,7 @@ class Service:
         self.store = store or FaceStore(KEPT)
         self.photos = Photos(folder / "photos")
         self._photo_of: weakref.WeakKeyDictionary[Face, KeptPhoto] = weakref.WeakKeyDictionary()
-        self._loading = Loading(load or partial(load_editor, self.decided.selection))
+        self._loading = Loading(load or partial(load_editor, self.decided.selection, warm=True))
         self._tell = tell
         self._models = Turns()
         self._together = Together(self._models)

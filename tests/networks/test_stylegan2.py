@@ -242,6 +242,27 @@ def test_half_precision(state: dict[str, Tensor], dtype: torch.dtype, least: flo
         assert psnr(image, generator(w)) >= least
 
 
+def test_compiled_pictures_are_the_same_and_gradients_are_left_alone(
+    state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator, w = smaller(8, state), drawn(CONTRACT["inputs"])["wplus"]
+    compiled: list[str] = []
+
+    def counting(function: Callable, backend: str) -> Callable:
+        compiled.append(backend)
+        return torch._dynamo.optimize("eager")(function)  # what is traced is run as it is
+
+    monkeypatch.setattr(torch, "compile", counting)
+    plain = Synthesis(generator)
+    assert not compiled
+    quick = Synthesis(generator, compiler="inductor")
+    with torch.no_grad():
+        close(quick(w), plain(w), 1e-6)
+    assert compiled == ["inductor"]
+    monkeypatch.setattr(quick, "_quickly", None)  # not called where a gradient is wanted
+    assert quick(w.requires_grad_()).requires_grad
+
+
 def test_what_cannot_be_rendered_is_refused(precise: StyleGAN2) -> None:
     synthesis = Synthesis(precise)
     for shape in ((512,), (1, 511), (1, 17, 512)):
