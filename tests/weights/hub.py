@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -31,15 +32,17 @@ time.sleep = lambda seconds: None
 from sdflow.__main__ import main
 sys.exit(main({arguments!r}))
 """
+API = re.compile("/api/(models|spaces)/")
 LARGE = (".bin", ".pt", ".safetensors")  # kept as large files, whose tag is their sha256
 
 
 @dataclass
 class Repository:
-    """A repository with all its commits, the newest last."""
+    """A repository with all its commits, the newest last; a Space has an SDK."""
 
     private: bool = False
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    sdk: str | None = None
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
         if revision == "main":
@@ -88,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
     hub: Hub
 
     def do_GET(self) -> None:
-        if "/resolve/" not in self.path and not self.path.startswith("/api/models/"):
+        if "/resolve/" not in self.path and not API.match(self.path):
             self.answer(404)  # what the client wants to know for itself
             return
         self.hub.asked.append(f"{self.command} {self.path}")
@@ -97,8 +100,8 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.closing.wait(60)
         elif trouble == "500":
             self.answer(503)
-        elif self.path.startswith("/api/models/"):
-            name = self.path.removeprefix("/api/models/").split("/revision/")[0]
+        elif API.match(self.path):
+            name = API.sub("", self.path).split("/revision/")[0]
             if repository := self.shown(name):
                 commit, _ = repository.at("main")
                 self.answer(200, {"id": name, "sha": commit, "private": repository.private})
@@ -135,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.asked.append(f"{self.command} {self.path}")
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/api/validate-yaml":
-            is_right = json.loads(body)["content"].startswith("---\nlicense: ")
+            is_right = re.match("---\n(\\w.*\n)*license: ", json.loads(body)["content"])
             self.answer(200 if is_right else 400, {"errors": [], "warnings": []})
         elif not self.may_write():
             self.answer(401)
@@ -145,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             objects = [self.batch(each) for each in json.loads(body)["objects"]]
             self.answer(200, {"objects": objects})
         else:
-            name, action, _ = self.path.removeprefix("/api/models/").rsplit("/", 2)
+            name, action, _ = API.sub("", self.path).rsplit("/", 2)
             getattr(self, action)(self.hub.repositories[name], name, body)
 
     def create(self, wanted: dict) -> None:
@@ -155,7 +158,8 @@ class Handler(BaseHTTPRequestHandler):
         name = f"{wanted['organization']}/{wanted['name']}"
         is_new = name not in self.hub.repositories
         if is_new:
-            self.hub.repositories[name] = Repository(wanted.get("visibility") == "private")
+            private = wanted.get("visibility") == "private"
+            self.hub.repositories[name] = Repository(private, sdk=wanted.get("sdk"))
         self.answer(200 if is_new else 409, {"url": f"{self.hub.address}/{name}"})
 
     def preupload(self, repository: Repository, name: str, body: bytes) -> None:
