@@ -1,12 +1,16 @@
 """An editor on a GPU: what its memory does not hold is done in smaller batches, or on the CPU.
 
-There is no GPU here. Networks that refuse more than so many codes at a time take its place.
+There is no GPU here. Networks that refuse more than so many codes at a time take its place, and
+PyTorch's CUDA as a package emulates it.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ from sdflow.models import move_models
 from sdflow.pipeline import Editor
 from sdflow.zerogpu import NoGPU
 
+ROOT = Path(__file__).parents[1]
 SMILES = [{"smiling": 1.0}, {"young": -0.5, "smiling": -1.0}, {}, {"yaw": 0.4}, {"bangs": 1.0}]
 
 
@@ -138,6 +143,16 @@ def test_a_moved_set_makes_the_same_pictures(editor: Editor, opened: Face) -> No
     assert moved.models.synthesis is not editor.models.synthesis
     edited = [each.edit(opened, {"young": 1.0}, 512).image.tobytes() for each in (moved, editor)]
     assert edited[0] == edited[1]
+
+
+def test_no_tensor_is_left_behind_on_the_cpu() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.on_emulated_gpu", "few"], cwd=ROOT, capture_output=True,
+        text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    steps = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert steps == ["load", "random", "edit", "open", "tune", "edit", "paste"]
 
 
 def pixels(image: Image.Image) -> np.ndarray:
