@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from sdflow.edit import POLES
 from sdflow.faces import Face
 from sdflow.page import readout
 from sdflow.page.layout import Parts
@@ -170,8 +171,7 @@ class Updates:
         no_file = gr.update(value=None, interactive=False)
         return {
             **{part: off for part in (view.undo, view.redo, view.reset, view.refine, view.tune,
-                                      controls.apply, controls.mapping,
-                                      *controls.presets.values())},
+                                      controls.apply, *controls.presets.values())},
             **{part: no_file for part in (view.picture_file, view.face_file, view.recipe_file)},
             **{part: "" for part in (view.working, view.likeness, view.notice,
                                      self._parts.source.table)},
@@ -183,6 +183,7 @@ class Updates:
             view.where: gr.update(value=COMPARE, interactive=False),
             view.format: gr.update(value=FORMATS[0], interactive=False),
             view.caption: readout.caption(),
+            controls.mapping: gr.update(value=POLES, interactive=False),
             controls.settings: "{}",
             self._parts.looked: next(self._looks),
             **self._source(None),

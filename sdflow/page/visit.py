@@ -140,6 +140,7 @@ class Visit:
         uploads, self.tokens, self.uploads = self.uploads, set(), set()
         self.photo, self.thumbnails, self.gathered = None, [], Gathered()
         self.faces, self.number, self.where, self.suffixes = {}, 0, COMPARE, {}
+        self.mapping = POLES
         self.deletions += 1
         self.ask()
         return tokens, uploads

@@ -238,3 +238,16 @@ def test_refinement_is_shown_and_stopped(visit: Visit) -> None:
     expect(page.locator("#slider-smiling input[type=number]")).to_have_value("0.15")
     expect(page.locator("tr[data-attribute=smiling]")).to_have_class("moved")
     expect(page.locator(".likeness")).to_be_visible()
+
+
+def test_what_needs_the_released_classifier_is_not_seen_without_it(visit: Visit) -> None:
+    page = visit()
+    for part in ("#mapping", "#meaning", "#celeba"):
+        expect(page.locator(part)).to_have_count(0)
+    page.get_by_role("button", name="Models, consent").click()
+    expect(page.locator("#models")).to_contain_text("The set “mobile” runs: the light generator")
+    page.click("#settings button")
+    take_random_face(page)
+    page.fill("#settings-text textarea", '{"mapping": "original", "strengths": {"young": 0.2}}')
+    page.click("#apply")
+    expect(page.locator(".toast-body")).to_contain_text("released classifier")
