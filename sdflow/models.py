@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from sdflow import checkpoints, weights
 from sdflow.allocator import tune_allocator
@@ -169,13 +171,13 @@ def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:
         for network in ("MappingNetwork", "SynthesisNetwork")
     ]
     state = state_from_ir(*constants, weights.load("w_mean")["w_mean"])
-    return _fill(MobileStyleGAN(), state, device)
+    return _fill(MobileStyleGAN, state, device)
 
 
 def load_stylegan2(device: torch.device | str = "cpu") -> StyleGAN2:
     """The full-size generator in float32."""
     found = checkpoints.load("stylegan2")
-    generator = _fill(StyleGAN2(), found.state, device)
+    generator = _fill(StyleGAN2, found.state, device)
     generator.w_mean.copy_(found.w_mean)
     return generator
 
@@ -191,25 +193,25 @@ def principal_axes(generator: MobileStyleGAN | StyleGAN2, codes: int = 8000) -> 
 
 def load_encoder(device: torch.device | str = "cpu") -> Encoder:
     """Our encoder, stored in float16, run in float32."""
-    return _fill(Encoder(), weights.load("encoder"), device)
+    return _fill(Encoder, weights.load("encoder"), device)
 
 
 def load_corrector(device: torch.device | str = "cpu") -> Corrector:
     """Our corrector of the encoder's codes, stored in float16, run in float32."""
-    return _fill(Corrector(), weights.load("corrector"), device)
+    return _fill(Corrector, weights.load("corrector"), device)
 
 
 def load_e4e(device: torch.device | str = "cpu") -> E4E:
     """The full-size encoder in float32."""
     found = checkpoints.load("e4e")
-    encoder = _fill(E4E(), found.state, device)
+    encoder = _fill(E4E, found.state, device)
     encoder.w_mean.copy_(found.w_mean)
     return encoder
 
 
 def load_classifier(device: torch.device | str = "cpu") -> AttributeClassifier:
     """The classifier of CelebA's attributes and of age in float32."""
-    return _fill(AttributeClassifier(), checkpoints.load("classifier").state, device)
+    return _fill(AttributeClassifier, checkpoints.load("classifier").state, device)
 
 
 def load_released(attributes: int, device: torch.device | str = "cpu") -> Semantics:
@@ -217,8 +219,8 @@ def load_released(attributes: int, device: torch.device | str = "cpu") -> Semant
     estimator, flow = (checkpoints.load(f"{name}_a{attributes}") for name in ("estimator", "flow"))
     names = tuple(CELEBA[name] for name in flow.attributes)
     return Semantics(
-        _fill(ReleasedEstimator(attributes), estimator.state, device),
-        _fill(Flow(attributes), flow.state, device),
+        _fill(partial(ReleasedEstimator, attributes), estimator.state, device),
+        _fill(partial(Flow, attributes), flow.state, device),
         names,
         tuple(name for name in ATTRIBUTES if name in names),
         torch.tensor([OVERSHOOT] * attributes, device=device),
@@ -252,7 +254,7 @@ def load_semantics(
     if folder is not None and not (folder / "estimator.safetensors").exists():
         return None, flow, settings
     state, _ = _state("estimator", folder)
-    return _fill(Estimator(flow.attributes), state, device), flow, settings
+    return _fill(partial(Estimator, flow.attributes), state, device), flow, settings
 
 
 def load_flow(
@@ -262,8 +264,8 @@ def load_flow(
     of them have a slider), ``poles`` and ``gates`` (name → numbers), ``hidden`` (widths)."""
     state, metadata = _state("flow", folder)
     settings = json.loads(metadata["settings"])
-    flow = Flow(len(settings["attributes"]), hidden=settings["hidden"])
-    return _fill(flow, state, device), settings
+    make = partial(Flow, len(settings["attributes"]), hidden=settings["hidden"])
+    return _fill(make, state, device), settings
 
 
 def by_attribute(settings: dict, what: str, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -282,16 +284,32 @@ def _state(name: str, folder: Path | None) -> tuple[dict[str, torch.Tensor], dic
 def load_identity(device: torch.device | str = "cpu") -> IdentityNetwork:
     """dlib's face recognition network in PyTorch."""
     file = weights.path("dlib_identity")
-    return _fill(IdentityNetwork(), state_from_dlib(file.read_bytes()), device)
+    return _fill(IdentityNetwork, state_from_dlib(file.read_bytes()), device)
 
 
 def load_parsing(device: torch.device | str = "cpu") -> ParsingNetwork:
     """Our face parser, stored in float16, run in float32."""
-    return _fill(ParsingNetwork(), weights.load("parsing"), device)
+    return _fill(ParsingNetwork, weights.load("parsing"), device)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Draws no random numbers for networks whose own are read the next moment."""
+
+    def __torch_function__(
+        self, function: Callable, types: tuple, given: tuple = (), named: dict | None = None
+    ) -> object:
+        named = named or {}
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return given[0] if given else named["tensor"]
+        return function(*given, **named)
 
 
 def _fill(
-    network: nn.Module, state: dict[str, torch.Tensor], device: torch.device | str
+    make: Callable[[], nn.Module], state: dict[str, torch.Tensor], device: torch.device | str
 ) -> nn.Module:
-    network.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
+    """A network with these parameters, which become its own without being copied."""
+    with _Unfilled():
+        network = make()
+    state = {key: value.float() for key, value in state.items()}
+    network.load_state_dict(state, strict=True, assign=True)
     return network.eval().requires_grad_(False).to(device)
