@@ -19,6 +19,7 @@ from sdflow.presets import Preset
 from sdflow.selection import CELEBA
 
 BUTTON = {"size": "md", "min_width": 120}
+OURS = ["ours"]  # class of what means nothing to the original's editing; style.css hides it then
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,8 +247,8 @@ def make_controls(
     sliders: dict[str, gr.Slider] = {}
     with gr.Column(elem_id="controls"):
         presets = tuple(presets)
-        gr.HTML(f"<h2>{text('presets')}</h2>", visible=bool(presets))
-        with gr.Row(elem_id="presets", visible=bool(presets)):
+        gr.HTML(f"<h2>{text('presets')}</h2>", visible=bool(presets), elem_classes=OURS)
+        with gr.Row(elem_id="presets", visible=bool(presets), elem_classes=OURS):
             buttons = {
                 preset: gr.Button(
                     text(f"preset.{preset.name}"), interactive=False, size="sm", min_width=0
@@ -259,8 +260,9 @@ def make_controls(
             mapping = _choice("mapping", MAPPINGS)
             gr.HTML(f"<p>{text('mapping.hint')}</p>")
         for group, members in readout.grouped(attributes):
-            gr.HTML(f"<h2>{text(f'group.{group}')}</h2>")
-            with gr.Group(elem_classes="attributes"):
+            classes = _classes(*members)
+            gr.HTML(f"<h2>{text(f'group.{group}')}</h2>", elem_classes=classes)
+            with gr.Group(elem_classes=["attributes", *classes]):
                 for attribute in members:
                     sliders[attribute.name] = gr.Slider(
                         -1,
@@ -270,9 +272,9 @@ def make_controls(
                         label=text_of(attribute),
                         interactive=False,
                         elem_id=f"slider-{attribute.name}",
-                        elem_classes=[] if attribute.name in CELEBA.values() else "ours",
+                        elem_classes=_classes(attribute),
                     )
-                    gr.HTML(text_of(attribute, "poles"))
+                    gr.HTML(text_of(attribute, "poles"), elem_classes=OURS)
         for name in ("to_zero", "divider", "alone"):  # page.js names things with them
             gr.HTML(f"<span id='word-{name}' hidden>{text(name)}</span>")
         with gr.Accordion(text("settings"), open=False, elem_id="settings"):
@@ -289,6 +291,11 @@ def make_controls(
                 text("settings.apply"), interactive=False, size="sm", elem_id="apply"
             )
     return Controls(sliders, buttons, mapping, settings, apply)
+
+
+def _classes(*attributes: Attribute) -> list[str]:
+    """`OURS`, if the original's editing knows none of them."""
+    return [] if any(row.name in CELEBA.values() for row in attributes) else OURS
 
 
 def _choice(name: str, values: Iterable[str]) -> gr.Radio:

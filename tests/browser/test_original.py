@@ -152,6 +152,8 @@ def test_the_originals_demo_on_the_page(visit: Visit, tmp_path: Path) -> None:
     choose(page, "original")
     expect(hint).to_be_visible()
     expect(presets).to_be_hidden()
+    for unknown in ("#slider-beard", "#slider-yaw"):
+        expect(page.locator(unknown)).to_be_hidden()
     page.fill("#slider-young input[type=number]", "0.7")
     page.keyboard.press("Tab")
     second = wait_for_picture(page, start)
