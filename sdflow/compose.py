@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from sdflow.align import Alignment, crop_square
 from sdflow.detail import Carried, View, blur, carry, resize
+from sdflow.edited import Edited
+from sdflow.faces import Face
 from sdflow.images import to_image, to_tensor
 from sdflow.models import ModelSet
 from sdflow.originals import Original
-from sdflow.paste import Pasted, composing_size, paste, person_mask
+from sdflow.paste import Pasted, composing_size, paste, paste_square, person_mask
 
 GONE = {"eyeglasses": "glasses"}  # attribute → the class that goes when it is turned down
 SURELY = 0.1  # by how much
@@ -91,3 +96,34 @@ def compose(
         picture = original.to_own_colours(to_image(carried.picture))
         carried = Carried(to_tensor(picture, device=models.device), carried.photo)
     return paste(original.image, own, carried, mask, alignment)
+
+
+def paste_faces(
+    models: ModelSet,
+    original: Original,
+    edits: Iterable[tuple[Face, Edited, Image.Image | None]],
+) -> Pasted:
+    """Pastes edited faces into their photo, one after the other.
+
+    Args:
+        models: with the parsing network.
+        original: the photo.
+        edits: faces, their edits, and the generator's picture of each as it was, 1024 px; without
+            that one the whole crop is pasted with a feathered rim.
+
+    Raises:
+        ValueError: a random face, or one of another photo.
+    """
+    pasted = Pasted(original.image, Image.new("L", original.image.size))
+    for face, edited, inversion in edits:
+        if face.alignment is None:
+            raise ValueError("A random face has no place in a photo. Open a photo first.")
+        if inversion is None:
+            picture = original.to_own_colours(edited.image)
+            now = paste_square(pasted.image, picture, original.scaled(face.alignment))
+        else:
+            so_far = replace(original, image=pasted.image)
+            gone = gone_classes(edited.before, edited.after)
+            now = compose(models, so_far, face.alignment, inversion, edited.image, gone)
+        pasted = Pasted(now.image, ImageChops.lighter(pasted.mask, now.mask))
+    return pasted

@@ -37,6 +37,8 @@ LARGEST_TUNING = 1_000_000  # bytes of a face's changes to the generator
 TUNED_BY = 50.0  # absolute value of one of them; real ones stay under 1
 LARGEST_CODE = 1e3  # absolute value of an entry of w or z; real ones stay under 50
 NEW_FILE = "Open the photo again and save a new face file."
+READ_AGAIN = "This face file was made with other models: its attributes were read again."
+UNTUNED = "Its tuning is for another generator and was left out."
 
 
 class FaceFileError(ValueError):
@@ -110,6 +112,20 @@ class Face:
         arrays = self.w.nbytes + self.z.nbytes + self.c.nbytes
         tuned = sum(array.nbytes for array in (self.tuning or {}).values())
         return arrays + tuned + len(self.crop or b"") + 1024
+
+
+def check_models(face: Face, name: str, attributes: tuple[str, ...]) -> None:
+    """Tells whether a face was made with the models of this name, which have these attributes.
+
+    Raises:
+        FaceFileError: it was not.
+    """
+    made, now = (face.model_set, *face.attributes), (name, *attributes)
+    if made != now:
+        raise FaceFileError(
+            f"This face was made with the models and attributes {', '.join(made)}; loaded are "
+            f"{', '.join(now)}. {NEW_FILE}"
+        )
 
 
 def encode_crop(crop: Image.Image) -> bytes:

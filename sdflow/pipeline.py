@@ -15,23 +15,33 @@ from typing import BinaryIO
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageChops
+from PIL import Image
 
 from sdflow import doubts, tuning
 from sdflow.align import FoundFace, crop_face, find_faces
 from sdflow.attributes import ATTRIBUTES
-from sdflow.compose import compose, gone_classes, with_detail
+from sdflow.compose import gone_classes, paste_faces, with_detail
 from sdflow.cutout import cut_out
 from sdflow.decompose import decompose
 from sdflow.edit import MAPPINGS, edit, parse_strengths, target_semantics
 from sdflow.edited import Edited
-from sdflow.faces import NEW_FILE, Face, FaceFileError, encode_crop, is_face_file, load_face
+from sdflow.faces import (
+    NEW_FILE,
+    READ_AGAIN,
+    UNTUNED,
+    Face,
+    FaceFileError,
+    check_models,
+    encode_crop,
+    is_face_file,
+    load_face,
+)
 from sdflow.images import open_photo, to_image, to_tensor
 from sdflow.invert import REFINED, STEPS, OnStep, invert, refine
 from sdflow.models import ModelSet, load_models
 from sdflow.networks.cnf import FINE, Solver
 from sdflow.originals import Original, open_original
-from sdflow.paste import Pasted, paste_square
+from sdflow.paste import Pasted
 from sdflow.released import classify, edit_as_original
 from sdflow.telling import Seconds, Teller, timed
 
@@ -82,15 +92,13 @@ class Editor:
         Raises:
             BadImage: not an image that can be used.
             NoFaceFound: no face in it.
-            FaceFileError: a face file that these models cannot use.
+            FaceFileError: no face file, or a face of other models.
             ValueError: no such face, or steps below 0.
         """
         if isinstance(photo, Face):
             return self._check(photo)
-        if is_face_file(photo):  # c is kept, z made again: the flow may have been trained further
-            kept = self._check(load_face(photo))
-            again = self._decompose(kept, {}, keep_c=True)
-            return replace(kept, z=again.z, round_trip_error=again.round_trip_error)
+        if is_face_file(photo):
+            return self._reopen(load_face(photo))
         steps = (REFINED if tune else STEPS) if steps is None else steps
         if steps < 0:
             raise ValueError(f"Got {steps} steps. Give 0 (feed-forward) or more.")
@@ -285,21 +293,9 @@ class Editor:
             ValueError: a random face, or one of another photo.
         """
         original = photo if isinstance(photo, Original) else open_original(photo)
-        pasted = Pasted(original.image, Image.new("L", original.image.size))
-        for face, edited in edits:
-            if face.alignment is None:
-                raise ValueError("A random face has no place in a photo. Open a photo first.")
-            if plain:
-                picture = original.to_own_colours(edited.image)
-                now = paste_square(pasted.image, picture, original.scaled(face.alignment))
-            else:
-                now = compose(
-                    self.models, replace(original, image=pasted.image), face.alignment,
-                    self.reconstruct(face), edited.image,
-                    gone_classes(edited.before, edited.after),
-                )  # fmt: skip
-            pasted = Pasted(now.image, ImageChops.lighter(pasted.mask, now.mask))
-        return pasted
+        inverted = ((face, edited, None if plain else self.reconstruct(face))
+                    for face, edited in edits)  # fmt: skip
+        return paste_faces(self.models, original, inverted)
 
     def reconstruct(self, face: Face | Photo, size: int = 1024) -> Image.Image:
         """The inversion, as `edit` gives it with every strength at 0."""
@@ -335,6 +331,20 @@ class Editor:
     def _shown(self, c: np.ndarray) -> dict[str, float]:
         read = dict(zip(self.models.attributes, c.tolist(), strict=True))
         return {row.name: read[row.name] for row in self.attributes}
+
+    def _reopen(self, kept: Face) -> Face:
+        """The face of a file. All models share W+, so that those of other ones keep their code."""
+        if (kept.model_set, kept.attributes) == (self.models.name, self.models.attributes):
+            # c stays, z is made again: the flow may have been trained further
+            again = self._decompose(self._check(kept), {}, keep_c=True)
+            return replace(kept, z=again.z, round_trip_error=again.round_trip_error)
+        notes = (READ_AGAIN,)
+        if kept.tuning is not None and not tuning.fits(self.models, kept.tuning):
+            kept, notes = replace(kept, tuning=None), (READ_AGAIN, UNTUNED)
+        kept = replace(kept, notes=notes)
+        if kept.picture is None:
+            return self._decompose(kept, {})
+        return self._finish(kept, {}, self._crop(kept))
 
     def _tune(self, face: Face, teller: Teller, seconds: Seconds) -> Face:
         """The face with the generator changed for it, where that was asked for and not stopped."""
@@ -383,12 +393,7 @@ class Editor:
 
     def _check(self, face: Face) -> Face:
         """The face, if it was made with such models."""
-        made, now = (face.model_set, *face.attributes), (self.models.name, *self.models.attributes)
-        if made != now:
-            raise FaceFileError(
-                f"This face was made with the models and attributes {', '.join(made)}; loaded are "
-                f"{', '.join(now)}. {NEW_FILE}"
-            )
+        check_models(face, self.models.name, self.models.attributes)
         if face.tuning is not None and not tuning.fits(self.models, face.tuning):
             raise FaceFileError(f"This face was tuned for another generator. {NEW_FILE}")
         return face

@@ -16,7 +16,14 @@ import sdflow
 from sdflow.align import NoFaceFound
 from sdflow.attributes import ATTRIBUTES
 from sdflow.edit import BadStrength, UnknownAttribute
-from sdflow.faces import Face, FaceFileError, face_to_bytes, save_face
+from sdflow.faces import (
+    READ_AGAIN,
+    UNTUNED,
+    Face,
+    FaceFileError,
+    face_to_bytes,
+    save_face,
+)
 from sdflow.images import BadImage
 from sdflow.invert import Step
 from sdflow.pipeline import Edited, Editor
@@ -138,10 +145,30 @@ def test_a_face_of_other_models_is_refused(editor: Editor, opened: Face, change:
         other = dataclasses.replace(opened, attributes=names, c=c)
     else:
         other = dataclasses.replace(opened, model_set="stylegan2")
-    for source in (other, face_to_bytes(other)):
-        for call in (editor.open, editor.read, lambda face: editor.edit(face, {})):
-            with pytest.raises(FaceFileError, match="was made with .* Open the photo again"):
-                call(source)
+    for call in (editor.open, editor.read, lambda face: editor.edit(face, {})):
+        with pytest.raises(FaceFileError, match="was made with .* Open the photo again"):
+            call(other)
+    read = editor.open(face_to_bytes(other))  # its file keeps the code, which all models share
+    assert read.notes == (READ_AGAIN,) and read.model_set == "mobile"
+    assert read.attributes == opened.attributes and np.array_equal(read.w, opened.w)
+    np.testing.assert_allclose(read.c, opened.c, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(read.z, opened.z, rtol=0, atol=2e-2)
+    assert read.confidence == pytest.approx(opened.confidence, abs=0.01)
+    assert read.warnings == opened.warnings and read.alignment is not None
+    assert editor.edit(read, {"smiling": 1.0}, 512).after["smiling"] > read.semantics["smiling"]
+
+
+def test_a_tuning_for_another_generator_is_left_out(editor: Editor, opened: Face) -> None:
+    tuning = {"blocks.0.bias": np.zeros(3, np.float16)}
+    other = dataclasses.replace(opened, model_set="stylegan2", tuning=tuning)
+    read = editor.open(face_to_bytes(other))
+    assert read.notes == (READ_AGAIN, UNTUNED) and read.tuning is None
+    with pytest.raises(FaceFileError, match="tuned for another generator"):
+        editor.open(face_to_bytes(dataclasses.replace(opened, tuning=tuning)))
+    made_up = dataclasses.replace(editor.random(5), model_set="stylegan2")
+    again = editor.open(face_to_bytes(made_up))
+    assert again.notes == (READ_AGAIN,) and again.confidence is None
+    np.testing.assert_allclose(again.c, made_up.c, rtol=0, atol=2e-3)
 
 
 # ---- random faces

@@ -89,6 +89,12 @@ GERMAN: dict[str, str] = {
         "Estimator und Flow der Autoren sind nicht hier und haben keine öffentliche Adresse:"
         " Unsere treten an ihre Stelle, die mehr Merkmale kennen."
     ),
+    "This face file was made with other models: its attributes were read again.": (
+        "Diese Gesichtsdatei stammt von anderen Modellen: Ihre Merkmale wurden neu gelesen."
+    ),
+    "Its tuning is for another generator and was left out.": (
+        "Ihre Anpassung gilt für einen anderen Generator und blieb weg."
+    ),
     "The GPU's memory was full.": "Der Speicher der GPU war voll.",
     "No GPU was to be had.": "Es war keine GPU zu haben.",
     "This was made on the CPU, which takes longer.": (
