@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from sdflow.__main__ import main
 from sdflow.faces import Face
@@ -22,7 +25,10 @@ from sdflow.pipeline import Editor
 from sdflow.recipes import digests
 from sdflow.released import CELEBA_40, original_target
 from sdflow.selection import Selection
+from tests.browser.actions import press, take_random_face, wait_for_picture
+from tests.browser.conftest import CHROMIUM
 from tests.full_size import write_full_size
+from tests.program import running
 
 EXAMPLE = Path(__file__).parents[1] / "examples/astronaut.jpg"
 Load = Callable[[Selection], Editor]
@@ -75,6 +81,30 @@ def test_the_whole_full_size_set_as_a_program(folder: Path, tmp_path: Path) -> N
     assert "no sha256 of e4e is recorded" in done.stderr
     kilobytes = int(done.stderr.split()[-1])
     assert 1e6 < kilobytes < 12e6  # the project's bound
+
+
+def test_the_whole_full_size_set_on_the_page_and_in_the_api(
+    folder: Path, tmp_path: Path
+) -> None:
+    environment = {"SDFLOW_MODELS": "stylegan2", "SDFLOW_WEIGHTS_DIR": str(folder)}
+    with running(tmp_path, environment) as program, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(program.url)
+        before = take_random_face(page)
+        press(page, "ArrowRight", slider="#slider-wavy_hair input[type=range]")
+        assert wait_for_picture(page, before)[0] == before[0]  # the original stays
+        assert page.locator("#slider-beard").count() == 0
+        browser.close()
+        client = Client(program.url, verbose=False)
+        photo, mask, report = client.predict(
+            handle_file(EXAMPLE), refine=0, wavy_hair=1, api_name="/edit_photo"
+        )
+        assert report["after"]["wavy_hair"] == pytest.approx(1.2, abs=1e-6)
+        with Image.open(photo) as whole, Image.open(mask) as touched, Image.open(EXAMPLE) as given:
+            assert whole.size == given.size and touched.getbbox()
+        assert client.predict(api_name="/health")["models"]["set"] == "stylegan2"
+        assert 1e6 < program.peak_kilobytes < 12e6
 
 
 def test_the_forty_attributes_and_the_originals_editing_as_programs(

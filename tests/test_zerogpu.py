@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,9 +26,7 @@ from sdflow.faces import Face, load_face
 from sdflow.gpu import NONE_FREE
 from sdflow.invert import Step
 from sdflow.pipeline import Editor
-from tests.ports import free_port
-
-ROOT = Path(__file__).parents[1]
+from tests.program import running
 
 
 class Scheduler(ThreadingHTTPServer):
@@ -86,38 +80,12 @@ def scheduler() -> Iterator[Scheduler]:
 @pytest.fixture(scope="module")
 def space(scheduler: Scheduler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the running Space."""
-    port = free_port()
-    environment = os.environ | {
+    environment = {
         "SPACES_ZERO_GPU": "true",
         "SPACES_ZERO_DEVICE_API_URL": f"http://127.0.0.1:{scheduler.server_port}",
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "TMPDIR": str(tmp_path_factory.mktemp("temporary")),
     }
-    environment.pop("GRADIO_TEMP_DIR", None)
-    log = tmp_path_factory.mktemp("log") / "stderr"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.on_zerogpu"], cwd=ROOT, env=environment,
-            stdout=errors, stderr=errors,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 60
-        while not is_ready(port):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-            return json.load(answer)["status"] == "ready"
-    except OSError:
-        return False
+    with running(tmp_path_factory.mktemp("space"), environment, "tests.on_zerogpu") as program:
+        yield program.url
 
 
 @pytest.fixture(scope="module")
