@@ -363,9 +363,10 @@ class Editor:
             picture = self._synthesize(face, torch.from_numpy(face.w)[None].to(target), 512)
             sure = doubts.confidence(self.models, target, picture)
             told = doubts.warnings(self.models, target, face.alignment, sure)
-        return self._decompose(replace(face, confidence=sure, warnings=told), seconds)
+        return self._decompose(replace(face, confidence=sure, warnings=told), seconds, picture)
 
-    def _decompose(self, face: Face, seconds: Seconds, keep_c: bool = False) -> Face:
+    def _decompose(self, face: Face, seconds: Seconds, drawn: torch.Tensor | None = None,
+                   keep_c: bool = False) -> Face:  # fmt: skip
         """The face with c and z of its code. c, unless kept, is read off the picture of w, not off
         the photo: glasses that the inversion lost, a slider shall put on."""
         models = self.models
@@ -374,8 +375,8 @@ class Editor:
             if keep_c:
                 c = torch.from_numpy(face.c)[None].to(models.device)
             else:
-                picture = self._synthesize(face, w, 512).clamp(-1, 1)  # (1, 3, 512, 512)
-                c = models.estimator(F.avg_pool2d(picture, 2))
+                picture = self._synthesize(face, w, 512) if drawn is None else drawn
+                c = models.estimator(F.avg_pool2d(picture.clamp(-1, 1), 2))  # of (1, 3, 512, 512)
             z, error = decompose(models.flow, w, c, FINE)
         return replace(
             face, z=z[0].cpu().numpy(), c=c[0].cpu().numpy(), attributes=models.attributes,
