@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sdflow.models import load_classifier
 from sdflow.page.service import Service
@@ -28,6 +28,7 @@ from tests.browser.actions import (
     take,
     wait_for_picture,
 )
+from tests.browser.conftest import Visitors
 from tests.full_size import write_full_size
 from tests.ports import free_port
 
@@ -63,6 +64,12 @@ def url(service: Service) -> Iterator[str]:
     options = {"server_name": "127.0.0.1", "server_port": free_port(), "quiet": True}
     yield app.launch(page, service, prevent_thread_lock=True, **options)[1]
     page.close()
+
+
+@pytest.fixture(scope="module")
+def visitors(browser: Browser, url: str) -> Visitors:
+    """Of this module's page."""
+    return Visitors(browser, url)
 
 
 @pytest.fixture(scope="module")
