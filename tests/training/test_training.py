@@ -26,6 +26,7 @@ from sdflow.networks.estimator import Estimator
 from sdflow.networks.fast_synthesis import FastSynthesis
 from sdflow.networks.mobile_stylegan import MobileStyleGAN
 from sdflow.training import bank, labels
+from sdflow.training import sdflow as semantics
 from sdflow.training.balance import balanced_sampler, edited_sampler
 from sdflow.training.commands import choose_sliders, good_enough, ship
 from sdflow.training.degrade import degrade
@@ -182,7 +183,11 @@ def test_edited_faces_are_the_draft_flows(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ours", "paper", "no_mi", "styleflow"])
-def test_semantics_train(folder: Path, tmp_path: Path, name: str) -> None:
+def test_semantics_train(
+    folder: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # of 1500 steps otherwise, to read well what here is made up
+    monkeypatch.setattr(semantics, "fit_reader", partial(semantics.fit_reader, steps=20))
     recipe = RECIPES[name]
     trained = train_semantics(
         folder, tmp_path, NAMES, name, recipe, estimator_steps=1, warm_up_steps=1, joint_steps=2,
