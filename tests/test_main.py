@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sdflow import __main__ as command_line
-from sdflow import media, pipeline
+from sdflow import gpu, media
 from sdflow.__main__ import main, make_parser
 from sdflow.commands import measurements
 from sdflow.faces import Face, load_face, save_face
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(autouse=True)
 def loaded(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models are loaded once for all tests."""
-    monkeypatch.setattr(pipeline, "load_models", lambda: editor.models)
+    monkeypatch.setattr(gpu, "load_models", lambda *given: editor.models)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_bad_photos(
         (tmp_path / name).write_bytes(data)
     Image.new("RGB", (1, 1)).save(tmp_path / "tiny.png")
     Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
-    monkeypatch.setattr(pipeline, "load_models", lambda: pytest.fail("told after loading"))
+    monkeypatch.setattr(gpu, "load_models", lambda *given: pytest.fail("told after loading"))
     for name in (*files, "tiny.png", "huge.png", "none.jpg", "none.safetensors", "."):
         for verb in (["edit"], ["invert", "-o", tmp_path / "f.safetensors"], ["sweep"]):
             fails(capsys, *verb, tmp_path / name)
@@ -214,7 +214,7 @@ def test_no_face(capsys: pytest.CaptureFixture[str], tmp_path: Path, photo_file:
 def test_bad_outputs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "load_models", lambda: pytest.fail("told after loading"))
+    monkeypatch.setattr(gpu, "load_models", lambda *given: pytest.fail("told after loading"))
     folder = tmp_path / "folder.png"
     folder.mkdir()
     told = {
@@ -270,10 +270,10 @@ def test_what_argparse_refuses(capsys: pytest.CaptureFixture[str], arguments: li
 def test_an_interrupt_is_quiet(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def interrupt() -> None:
+    def interrupt(*given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "load_models", interrupt)
+    monkeypatch.setattr(gpu, "load_models", interrupt)
     assert main(["random", "-o", str(tmp_path / "out.png")]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
 

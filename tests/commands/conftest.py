@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image
 
-from sdflow import pipeline, tuning
+from sdflow import gpu, tuning
 from sdflow.__main__ import main
 from sdflow.commands import batch, morphs, progress, sheets
 from sdflow.faces import save_face
@@ -21,7 +21,7 @@ Fails = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def loaded(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "load_models", lambda: editor.models)
+    monkeypatch.setattr(gpu, "load_models", lambda *given: editor.models)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     """The sentence of a verb that fails, before the models are loaded."""
 
     def call(*arguments: object) -> str:
-        monkeypatch.setattr(pipeline, "load_models", lambda: pytest.fail("told after loading"))
+        monkeypatch.setattr(gpu, "load_models", lambda *given: pytest.fail("told after loading"))
         status, printed = main([*map(str, arguments)]), capsys.readouterr()
         assert (status, printed.out) == (2, "")
         assert printed.err.startswith("error: ") and printed.err.endswith(".\n")

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdflow import marking, pipeline
+from sdflow import gpu, marking, pipeline
 from sdflow.__main__ import main
 from sdflow.commands import batch, batch_work
 from sdflow.commands.ledger import Ledger
@@ -87,7 +87,7 @@ def test_done_once(
 
     made = (output / "anna.png").stat().st_mtime_ns
     (folder / "carl.jpg").unlink()
-    monkeypatch.setattr(pipeline, "load_models", lambda: pytest.fail("there is nothing to do"))
+    monkeypatch.setattr(gpu, "load_models", lambda *given: pytest.fail("there is nothing to do"))
     status, report = do(folder, "-s", "smiling=1")
     assert status == 0 and report["done_before"] == 2 and report["edited_now"] == 0
     assert [row["file"] for row in rows_of(output)] == ["anna.safetensors", "ben.safetensors"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sdflow import marking, media, pipeline
+from sdflow import gpu, marking, media
 from sdflow.__main__ import main
 from sdflow.commands import sheets
 from sdflow.commands.progress import Bar
@@ -82,7 +82,7 @@ def test_compare_one_person_under_every_attribute(
     monkeypatch: pytest.MonkeyPatch, bars: list[Bar],
 ) -> None:  # fmt: skip
     few = replace(editor.models, shipped=editor.models.shipped[:3])
-    monkeypatch.setattr(pipeline, "load_models", lambda: few)
+    monkeypatch.setattr(gpu, "load_models", lambda *given: few)
     output = tmp_path / "sheet.png"
     report = run("compare", random_file, "-o", output)
     assert tuple(report["attributes"]) == few.shipped and not report["edits"]
