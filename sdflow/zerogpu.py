@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from sdflow.models import ModelSet
     from sdflow.pipeline import Editor
 
-IS_HERE = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+YES = ("1", "t", "true")  # as `spaces` reads its variables
+IS_HERE = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in YES
 START = 10  # seconds that a process may take until its networks are on the GPU
 TAKES = {"edit": 2, "edit_many": 5, "paste": 8}  # seconds of a method, generously; others OTHERS
 OTHERS, A_STEP, TUNING = 3, 0.2, 30  # seconds; A_STEP of refinement
