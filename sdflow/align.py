@@ -6,6 +6,7 @@ pass. Faces and landmarks by dlib: HOG detector, CNN (mmod) detector, 68-point s
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,10 @@ BOX_SHIFTS = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
 CROP_BOX = (0.19, 0.3, 0.79, 0.89)  # left, top, right, bottom
 
 _DLIB = threading.Lock()  # detectors keep buffers inside: one thread at a time
+# A process that is forked while it is held, as ZeroGPU's are, would never get it.
+os.register_at_fork(
+    before=_DLIB.acquire, after_in_parent=_DLIB.release, after_in_child=_DLIB.release
+)
 Box = tuple[float, float, float, float]
 
 

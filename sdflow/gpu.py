@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, wraps
@@ -12,7 +13,7 @@ import torch
 from sdflow import zerogpu
 from sdflow.edited import Edited
 from sdflow.faces import Face
-from sdflow.models import ModelSet, load_models
+from sdflow.models import ModelSet, is_full, load_models
 from sdflow.paste import Pasted
 from sdflow.pipeline import BATCH, Editor, Photo
 from sdflow.selection import Selection
@@ -38,11 +39,25 @@ def load_editor(selection: Selection | None = None, warm: bool = False) -> Edito
     if zerogpu.IS_HERE:
         on_cpu = Editor(load_models(selection, "cpu"))
         return GPUEditor(on_cpu.models, zerogpu.runner(on_cpu.models), lambda: on_cpu)
-    editor = Editor(load_models(selection))
+    editor = _plain_editor(selection)
     if warm:
         face = editor.random(0)
         for size in (512, 1024):
             editor.edit(face, {}, size)
+    return editor
+
+
+def _plain_editor(selection: Selection | None) -> Editor:
+    """That of a machine whose GPU, if it has one, is always there."""
+    try:
+        editor = Editor(load_models(selection))
+    except RuntimeError as error:
+        if not is_full(error):
+            raise
+        print("The GPU's memory is full: the CPU does all the work.", file=sys.stderr, flush=True)
+        editor = None
+    if editor is None:  # outside of the block above, which holds on to the GPU's memory
+        return Editor(load_models(selection, "cpu"))
     if editor.models.device.type == "cpu":
         return editor
     chosen = editor.models.selection
@@ -50,7 +65,16 @@ def load_editor(selection: Selection | None = None, warm: bool = False) -> Edito
         editor.models,
         lambda name, given, named: getattr(editor, name)(*given, **named),
         cache(lambda: Editor(load_models(chosen, "cpu"))),
+        BATCH,
     )
+
+
+def most_together() -> int:
+    """How many edits go through the networks together on this machine; nothing is loaded to tell.
+
+    On ZeroGPU each visitor has a share of its own, with which others are not to be served.
+    """
+    return BATCH if torch.cuda.is_available() and not zerogpu.IS_HERE else 1
 
 
 def _there(method: Callable[..., Result]) -> Callable[..., Result]:
@@ -70,11 +94,14 @@ class GPUEditor(Editor):
         models: what callers see of them: names and settings.
         run: does one of the methods on the GPU.
         on_cpu: gives the editor for what `run` cannot do.
+        batch: how many edits visitors share a pass with.
     """
 
-    def __init__(self, models: ModelSet, run: zerogpu.Run, on_cpu: Callable[[], Editor]) -> None:
+    def __init__(
+        self, models: ModelSet, run: zerogpu.Run, on_cpu: Callable[[], Editor], batch: int = 1
+    ) -> None:
         super().__init__(models)
-        self.batch = BATCH
+        self.batch = batch
         self._run, self._on_cpu = run, on_cpu
 
     def open(self, photo: Photo | Face, *given: Any, **named: Any) -> Face:  # noqa: ANN401
@@ -97,10 +124,12 @@ class GPUEditor(Editor):
         """Has a method of `Editor` done; errors are the method's own."""
         try:
             return self._run(name, given, named)
-        except torch.OutOfMemoryError:
-            note = FULL
         except zerogpu.NoGPU:
             note = NONE_FREE
+        except RuntimeError as error:
+            if not is_full(error):
+                raise
+            note = FULL
         # Outside of the blocks above, since what they caught holds on to the GPU's memory.
         return noted(getattr(self._on_cpu(), name)(*given, **named), note)
 

@@ -161,6 +161,12 @@ def make_synthesis(generator: MobileStyleGAN | StyleGAN2) -> Callable[..., torch
     return Synthesis(generator, native_dtype(generator.w_mean.device), compiler=compiler)
 
 
+def is_full(error: RuntimeError) -> bool:
+    """Whether an error says that a device has no memory left; CUDA's libraries have own words."""
+    words = ("ALLOC_FAILED", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
 def load_generator(device: torch.device | str = "cpu") -> MobileStyleGAN:
     """The 1024 px generator in float32, from the exported IR files."""
     constants = [

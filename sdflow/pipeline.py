@@ -38,7 +38,7 @@ from sdflow.faces import (
 )
 from sdflow.images import open_photo, to_image, to_tensor
 from sdflow.invert import REFINED, STEPS, OnStep, invert, refine
-from sdflow.models import ModelSet, load_models
+from sdflow.models import ModelSet, is_full, load_models
 from sdflow.networks.cnf import FINE, Solver
 from sdflow.originals import Original, open_original
 from sdflow.paste import Pasted
@@ -150,7 +150,7 @@ class Editor:
         with timed(seconds, "refine"):
             if steps:
                 w = refine(self.models, target, w, steps, teller.refining)
-        refined = replace(face, w=w[0].cpu().numpy(), tuning=None)
+        refined = replace(face, w=w[0].cpu().numpy(), tuning=None, notes=())
         return self._finish(self._tune(refined, teller, seconds), seconds, target)
 
     def random(self, seed: int | None = None, psi: float = 0.7) -> Face:
@@ -242,8 +242,8 @@ class Editor:
             some = todo[len(done) : len(done) + together]
             try:
                 done += self._edit(some, size, solver, mapping)
-            except torch.OutOfMemoryError:
-                if len(some) == 1:
+            except RuntimeError as error:
+                if len(some) == 1 or not is_full(error):
                     raise
                 together = len(some) // 2
         return done

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 YES = ("1", "t", "true")  # as `spaces` reads its variables
 IS_HERE = spaces is not None and os.environ.get("SPACES_ZERO_GPU", "").lower() in YES
+AT_ONCE = 4  # calls: each has a process of its own, and may wait long for its GPU
 START = 10  # seconds that a process may take until its networks are on the GPU
 TAKES = {"edit": 2, "edit_many": 5, "paste": 8}  # seconds of a method, generously; others OTHERS
 OTHERS, A_STEP, TUNING = 3, 0.2, 30  # seconds; A_STEP of refinement
@@ -85,15 +86,17 @@ def _run(name: str, given: tuple, named: Mapping[str, Any]) -> Any:  # noqa: ANN
 
     bound = signature(getattr(Editor, name)).bind(_models, *given, **named)
     on_step = bound.arguments.pop("on_step", None)
+    for parameter, value in bound.arguments.items():  # open files cannot be sent
+        bound.arguments[parameter] = value.read() if hasattr(value, "read") else value
     seconds = _seconds(name, bound.arguments.get("steps"), bound.arguments.get("tune", False))
     with tempfile.TemporaryDirectory() as folder:
         stop, last = Path(folder) / "stop", None
         telling = work(seconds, name, bound.args[1:], bound.kwargs, str(stop))
         with closing(_no_gpu(telling)) as told:
             for last in told:
-                if isinstance(last, Done | Failed) or on_step is None:
-                    continue
-                if on_step(replace(last, image=torch.from_numpy(last.image))):
+                if isinstance(last, Done | Failed):
+                    break  # what comes after is of no use, and a scheduler that fails waits long
+                if on_step and on_step(replace(last, image=torch.from_numpy(last.image))):
                     stop.touch()
     if isinstance(last, Done):
         return last.result
@@ -150,6 +153,8 @@ def work(
             told.put(Done(getattr(editor, name)(*given, **named, **steps)))
         except Exception as error:
             told.put(Failed(error, traceback.format_exc()))
+        except BaseException as error:  # else whoever waits would wait for ever
+            told.put(Failed(RuntimeError(repr(error)), traceback.format_exc()))
 
     thread = threading.Thread(target=carry_out)
     thread.start()

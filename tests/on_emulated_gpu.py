@@ -42,7 +42,7 @@ def main(few: bool, *parts: str) -> None:
     from PIL import Image
 
     from sdflow import tuning
-    from sdflow.models import load_models
+    from sdflow.models import load_models, move_models
     from sdflow.pipeline import Editor
     from sdflow.selection import Selection
 
@@ -52,7 +52,9 @@ def main(few: bool, *parts: str) -> None:
         print(f"{what}: {time.perf_counter() - start:.1f} s", flush=True)
         return result
 
-    models = did("load", lambda: load_models(Selection(*parts), "cuda"))
+    on_cpu = did("load", lambda: load_models(Selection(*parts), "cpu"))
+    Editor(on_cpu).random(3)  # it has been used there before, as on ZeroGPU
+    models = did("move", lambda: move_models(on_cpu, "cuda"))
     assert {tensor.device.type for tensor in models.flow.state_dict().values()} == {"cuda"}
     editor = Editor(models)
     assert editor.batch > 1

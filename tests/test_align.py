@@ -7,6 +7,8 @@ a face must be found there, and its crop must show that square again.
 from __future__ import annotations
 
 import json
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -231,3 +233,23 @@ def test_threads_share_the_detector(portrait: Image.Image) -> None:
         results = list(pool.map(find_faces, [portrait] * 4))
     for found in results[1:]:
         np.testing.assert_array_equal(found[0].landmarks, results[0][0].landmarks)
+
+
+def test_a_forked_process_can_look_for_faces_too() -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with align._DLIB:
+            held.set()
+            done.wait(0.3)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        os._exit(0 if align._DLIB.acquire(timeout=10) else 1)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert align._DLIB.acquire(timeout=1)
+    align._DLIB.release()

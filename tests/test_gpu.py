@@ -18,9 +18,10 @@ import pytest
 import torch
 from PIL import Image
 
+from sdflow import gpu
 from sdflow.faces import Face, face_to_bytes
 from sdflow.gpu import FULL, NONE_FREE, GPUEditor
-from sdflow.models import move_models
+from sdflow.models import ModelSet, move_models
 from sdflow.pipeline import Editor
 from sdflow.zerogpu import NoGPU
 
@@ -138,6 +139,27 @@ def test_a_gpu_that_is_not_to_be_had_leaves_the_work_to_the_cpu(
     assert without.read(opened) == editor.read(opened)
 
 
+def test_a_gpu_that_is_full_from_the_start_is_left_alone(
+    editor: Editor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load_models(selection: object, device: str | None = None) -> ModelSet:
+        if device is None:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
+        return editor.models
+
+    monkeypatch.setattr(gpu, "load_models", load_models)
+    assert gpu.load_editor(warm=True).models is editor.models
+    assert "memory is full: the CPU does all the work." in capsys.readouterr().err
+    monkeypatch.setattr(gpu, "is_full", lambda error: False)
+    with pytest.raises(RuntimeError, match="ALLOC_FAILED"):
+        gpu.load_editor()
+
+
+def test_a_note_is_of_one_result(editor: Editor, opened: Face) -> None:
+    noted = replace(opened, notes=(FULL,))
+    assert editor.refine(noted, 0).notes == ()
+
+
 def test_a_moved_set_makes_the_same_pictures(editor: Editor, opened: Face) -> None:
     moved = Editor(move_models(editor.models, "cpu"))
     assert moved.models.synthesis is not editor.models.synthesis
@@ -152,7 +174,7 @@ def test_no_tensor_is_left_behind_on_the_cpu() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     steps = [line.split(":")[0] for line in done.stdout.splitlines()]
-    assert steps == ["load", "random", "edit", "open", "tune", "edit", "paste"]
+    assert steps == ["load", "move", "random", "edit", "open", "tune", "edit", "paste"]
 
 
 def pixels(image: Image.Image) -> np.ndarray:

@@ -5,6 +5,7 @@ What hands out GPUs is a server of this test, see also `on_zerogpu`.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -22,7 +23,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from sdflow import zerogpu
-from sdflow.faces import Face, load_face
+from sdflow.faces import Face, face_to_bytes, load_face
 from sdflow.gpu import NONE_FREE
 from sdflow.invert import Step
 from sdflow.pipeline import Editor
@@ -34,7 +35,7 @@ class Scheduler(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.is_used_up, self.asked, self.pids = False, [], []
+        self.is_used_up, self.forgets, self.asked, self.pids = False, False, [], []
 
     @property
     def seconds(self) -> list[int]:
@@ -56,6 +57,8 @@ class Answer(BaseHTTPRequestHandler):
             gpu = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
             used_up = {"left": 0, "wait": 3600}
             status, answer = (429, used_up) if self.server.is_used_up else (200, gpu)
+        elif address.path == "/release" and self.server.forgets:
+            status = 500
         elif address.path == "/allow":
             self.server.pids += map(int, parse_qs(address.query)["pid"])
         body = json.dumps(answer).encode()
@@ -144,6 +147,19 @@ def test_without_a_gpu_the_cpu_goes_on_and_says_so(
     assert report["notes"] == [NONE_FREE] and Path(picture).stat().st_size > 100_000
 
 
+def test_a_scheduler_that_fails_after_the_work_does_no_harm(
+    client: Client, scheduler: Scheduler
+) -> None:
+    scheduler.forgets = True
+    try:
+        job = client.submit(seed=8, api_name="/random")
+        token, about, *_ = job.result(60)
+    finally:
+        scheduler.forgets = False
+    assert token and "notes" not in about
+    assert client.predict(token, api_name="/read_attributes") == about["attributes"]
+
+
 # ---- without `spaces`: what runs in the forked process
 
 
@@ -177,6 +193,11 @@ def test_work_that_nobody_waits_for_ends(run: zerogpu.Run, opened: Face) -> None
     with pytest.raises(ConnectionError):
         run("refine", (opened, 200), {"on_step": leave})
     assert threading.active_count() == start
+
+
+def test_an_open_file_is_sent_as_its_bytes(run: zerogpu.Run, opened: Face) -> None:
+    file = io.BytesIO(face_to_bytes(opened))
+    assert np.array_equal(run("open", (file,), {}).w, opened.w)
 
 
 def test_errors_keep_their_kind(run: zerogpu.Run, opened: Face) -> None:

@@ -12,6 +12,7 @@ from gradio.components import Component
 
 from sdflow.attributes import Attribute
 from sdflow.edit import MAPPINGS, POLES
+from sdflow.gpu import most_together
 from sdflow.page.calls import ALL, FEW, MANY, MOST_FACES, Calls
 from sdflow.page.checks import MOST_STEPS
 from sdflow.page.many import COLUMNS, FPS, MOST_FRAMES, MOST_STOPS
@@ -24,6 +25,9 @@ from sdflow.video import VIDEOS
 MODELS = {"concurrency_id": "models", "concurrency_limit": 1}
 OPENING = {"concurrency_id": "opening", "concurrency_limit": 1}
 LONG = {"concurrency_id": "long", "concurrency_limit": 1}
+# A GPU takes several edits in one pass, see `together`: as many wait for the models at a time.
+TOGETHER = most_together()
+EDITS = {"concurrency_id": "edits", "concurrency_limit": TOGETHER} if TOGETHER > 1 else MODELS
 AT_ONCE = {"queue": False}
 
 OBJECT = {"type": "object", "additionalProperties": True}
@@ -140,7 +144,7 @@ def add_endpoints(service: Service) -> None:
         listen(calls.random, [seed], found, MODELS)
         listen(calls.read_attributes, [*face, celeba], [values], MODELS)
         listen(
-            calls.edit, [*face, size, picture_format, mapping], [edited, report, recipe], MODELS,
+            calls.edit, [*face, size, picture_format, mapping], [edited, report, recipe], EDITS,
             strengths,
         )  # fmt: skip
         listen(

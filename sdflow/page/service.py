@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sdflow import weights
+from sdflow import weights, zerogpu
 from sdflow.attributes import Attribute
 from sdflow.faces import Face, FaceStore, UnknownFace, face_to_bytes, is_face_file, load_face
 from sdflow.gpu import load_editor
@@ -97,7 +97,7 @@ class Service:
         self._photo_of: weakref.WeakKeyDictionary[Face, KeptPhoto] = weakref.WeakKeyDictionary()
         self._loading = Loading(load or partial(load_editor, self.decided.selection, warm=True))
         self._tell = tell
-        self._models = Turns()
+        self._models = Turns(zerogpu.AT_ONCE if zerogpu.IS_HERE else 1)
         self._together = Together(self._models)
 
     # ---- loading

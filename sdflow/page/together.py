@@ -66,9 +66,12 @@ class Together:
         if wanted.edited is None and wanted.error is None:
             with self._turns:
                 self._make(editor, self._those_with(wanted, editor.batch))
-        if wanted.error:
-            raise wanted.error
-        return wanted.edited
+        try:
+            if wanted.error:
+                raise wanted.error
+            return wanted.edited
+        finally:  # or the error would hold itself, and with it what the pass had on the device
+            del wanted
 
     def _those_with(self, first: _Wanted, most: int) -> list[_Wanted]:
         """Takes edits off the list that go through together; the next one left is told to lead."""

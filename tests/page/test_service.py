@@ -256,7 +256,26 @@ def test_turns_go_in_order() -> None:
         thread.join()
     with turns, pytest.raises(RuntimeError), Turns():
         raise RuntimeError
-    assert not turns._taken
+    assert turns._free == 1
+
+
+def test_several_may_have_a_turn_at_a_time() -> None:
+    turns, third = Turns(2), threading.Event()
+
+    def wait() -> None:
+        with turns:
+            third.set()
+
+    with turns:
+        with turns:
+            thread = threading.Thread(target=wait)
+            thread.start()
+            while not turns._waiting:
+                time.sleep(0.001)
+            assert not third.is_set()
+        assert third.wait(10)
+    thread.join()
+    assert turns._free == 2
 
 
 # ---- files

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import gradio as gr
 
 from sdflow.page import readout
-from sdflow.page.endpoints import MODELS
+from sdflow.page.endpoints import EDITS, MODELS
 from sdflow.page.errors import told
 from sdflow.page.layout import Parts
 from sdflow.page.pictures import PREVIEW
@@ -108,7 +108,7 @@ def add_editing(service: Service, parts: Parts, updates: Updates) -> None:
         [parts.previewed, *updates.seen, *updates.files, *updates.states],
         inputs_kwargs=sliders,
         trigger_mode="always_last",
-        **MODELS,
+        **EDITS,
         # style.css shows the place in the queue to those who wait for more than a moment
         show_progress="minimal",
         show_progress_on=[view.caption],
