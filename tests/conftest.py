@@ -48,6 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(folder or file))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is made once for a group would otherwise be made by both processes, in silence."""
+    if IS_WORKER and session.config.getvalue("loadgroup"):
+        apart = [item.nodeid for item in session.items if "@" not in item.nodeid]
+        if apart:
+            raise pytest.UsageError(f"pytest-xdist does not group {apart[0]} with this pytest.")
+
+
 class NetworkUsed(RuntimeError):
     """A test tried to reach another machine."""
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -86,16 +87,21 @@ def test_the_whole_full_size_set_as_a_program(folder: Path, tmp_path: Path) -> N
 def test_the_whole_full_size_set_on_the_page_and_in_the_api(
     folder: Path, tmp_path: Path
 ) -> None:
+    def visit(url: str) -> None:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page()
+            page.goto(url)
+            before = take_random_face(page)
+            press(page, "ArrowRight", slider="#slider-wavy_hair input[type=range]")
+            assert wait_for_picture(page, before)[0] == before[0]  # the original stays
+            assert page.locator("#slider-beard").count() == 0
+            browser.close()
+
     environment = {"SDFLOW_MODELS": "stylegan2", "SDFLOW_WEIGHTS_DIR": str(folder)}
-    with running(tmp_path, environment) as program, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(program.url)
-        before = take_random_face(page)
-        press(page, "ArrowRight", slider="#slider-wavy_hair input[type=range]")
-        assert wait_for_picture(page, before)[0] == before[0]  # the original stays
-        assert page.locator("#slider-beard").count() == 0
-        browser.close()
+    # in a thread of its own, for playwright keeps a loop in that of the browser's tests
+    with running(tmp_path, environment) as program, ThreadPoolExecutor(1) as thread:
+        thread.submit(visit, program.url).result()
         client = Client(program.url, verbose=False)
         photo, mask, report = client.predict(
             handle_file(EXAMPLE), refine=0, wavy_hair=1, api_name="/edit_photo"
