@@ -54,7 +54,7 @@ class View:
 
     Attributes:
         where: how the edit is shown, see `sdflow.page.visit.Visit.where`.
-        empty: shown instead of a picture.
+        empty: shown as long as there is no picture.
         picture: before and after.
         alone: the edited face or its cut-out, in place of both.
         inset: the face alone, small, while the photo waits for it.

@@ -45,7 +45,7 @@ class Updates:
         self.files = [view.format, view.picture_file, view.mask_file, view.recipe_file]
         self.states = [view.undo, view.redo, view.reset, controls.settings]
         self.of_a_face = [
-            view.where, view.empty, view.working, view.likeness, view.notice, view.refine,
+            view.where, view.working, view.likeness, view.notice, view.refine,
             view.tune, view.face_file, *self.seen, *self.files, *self.states,
         ]  # fmt: skip
         self.all = [
@@ -120,7 +120,6 @@ class Updates:
         shown, from_photo = full_size(self._service, visit), face.crop is not None
         return {
             view.where: gr.update(interactive=True),
-            view.empty: "",  # style.css then uncovers the picture
             view.working: "",
             view.likeness: readout.likeness(visit.say, face.confidence),
             view.notice: self.notices(visit, face),
@@ -179,7 +178,6 @@ class Updates:
             **{slider: gr.update(value=0, interactive=False)
                for slider in controls.sliders.values()},
             view.mask_file: gr.update(value=None, visible=False),
-            view.empty: readout.empty(),
             view.where: gr.update(value=COMPARE, interactive=False),
             view.format: gr.update(value=FORMATS[0], interactive=False),
             view.caption: readout.caption(),
