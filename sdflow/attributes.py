@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -110,3 +111,10 @@ ATTRIBUTES: dict[str, Attribute] = {
         ),
     )
 }  # fmt: skip
+
+
+def preselected(attributes: Sequence[Attribute]) -> tuple[str, str]:
+    """Names of the two that are shown where nobody has chosen; not every model set has a smile."""
+    names = [row.name for row in attributes]
+    first = "smiling" if "smiling" in names else names[0]
+    return first, "young" if "young" in names else names[-1]

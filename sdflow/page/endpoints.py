@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from sdflow.attributes import Attribute
+from sdflow.attributes import Attribute, preselected
 from sdflow.edit import MAPPINGS, POLES
 from sdflow.gpu import most_together
 from sdflow.page.calls import ALL, FEW, MANY, MOST_FACES, Calls
@@ -85,8 +85,9 @@ def add_endpoints(service: Service) -> None:
             " is",
         )  # fmt: skip
         attribute = choice(
-            "attribute", [*names, ALL], "smiling", f"Shown from left to right; {ALL}: a row each"
-        )
+            "attribute", [*names, ALL], preselected(service.attributes)[0],
+            f"Shown from left to right; {ALL}: a row each",
+        )  # fmt: skip
         down = choice("down", ["", *names], "", "A second attribute, shown from top to bottom")
         columns = whole("steps", 5, "Strengths to show, {} to {}".format(*COLUMNS))
         sheet_format = choice("format", pictures, "jpg", "Of the sheet")

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from sdflow.attributes import Attribute
+from sdflow.attributes import Attribute, preselected
 from sdflow.page import tiles
 from sdflow.page.boards import GRIDS, SWEEPS
 from sdflow.page.photo import Photos
@@ -129,9 +129,7 @@ def make_panels(attributes: Sequence[Attribute]) -> Panels:
 
 def _make_variants(attributes: Sequence[Attribute]) -> Variants:
     named = [(text_of(row), row.name) for row in attributes]
-    names = [row.name for row in attributes]
-    first = "smiling" if "smiling" in names else names[0]
-    second = "young" if "young" in names else names[-1]
+    first, second = preselected(attributes)
     with gr.Row(elem_id="variants", elem_classes="desk"):
         with gr.Column(elem_classes="choose"):
             kind = _choice("variants.kind", ["one", "two"], "variants", "one")
