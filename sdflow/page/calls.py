@@ -183,7 +183,7 @@ class Calls:
             "keep_metadata": yes_or_no(keep_metadata, "keep_metadata"),
         }
         strengths = self._edit(strengths, mapping)
-        edits = [(key, self._named(given, mapping)) for key, given in edits_by_token(others)]
+        edits = [(key, self._edit(given, mapping)) for key, given in edits_by_token(others)]
         token, file = self._source(token, face_file)
         path = path_of(photo, "photo")
         if not token and not path:
@@ -237,7 +237,7 @@ class Calls:
         self,
         token: str = "",
         face_file: Sent = None,
-        attribute: str = "smiling",
+        attribute: str = "",
         down: str = "",
         steps: int = 5,
         format: str = "jpg",
@@ -273,7 +273,7 @@ class Calls:
         if not stops and not moved:
             raise ValueError(NO_EDIT)
         if isinstance(stops, list):
-            stops = [self._named(stop, mapping) for stop in stops]
+            stops = [self._edit(stop, mapping) for stop in stops]
         make = partial(
             morph_file, stops=stops or [{}, moved], seconds=seconds, fps=fps, size=size,
             suffix=suffix_of(format, VIDEOS),
@@ -313,16 +313,13 @@ class Calls:
         return path, number, steps, yes_or_no(tune, "tune")
 
     def _edit(self, strengths: Mapping[str, Any], mapping: object) -> dict[str, float]:
-        """The edit that a client's numbers say; those that it has not given are 0."""
-        given = self._named(strengths, one_of(mapping, MAPPINGS, "the mapping"))
-        return edit_of({name: number for name, number in given.items() if number}, mapping)
-
-    def _named(self, strengths: Mapping[str, Any], mapping: str) -> dict[str, float]:
-        """The edit in a client's JSON, of all that it names."""
-        if mapping == ORIGINAL and self._service.editor.models.classifier is None:
+        """The edit that a client's numbers say; what is 0 or not given is not edited."""
+        one_of(mapping, MAPPINGS, "the mapping")
+        if mapping == ORIGINAL and not self._service.classifies:
             raise ValueError(NEEDED)
         names = [row.name for row in self._service.attributes]
-        return edit_of(parse_strengths(strengths, names, mapping), mapping)
+        given = parse_strengths(strengths, names, mapping)
+        return edit_of({name: number for name, number in given.items() if number}, mapping)
 
     def _source(self, token: object, face_file: Sent) -> tuple[str, str | None]:
         """A token, or else a face file's path."""
