@@ -91,16 +91,17 @@ def look_up(repository: str, file: WeightFile, revision: str) -> tuple[str, Weig
     return told.commit_hash, replace(file, size=size, sha256=digest)
 
 
-def upload(repository: str, files: Mapping[str, Path | bytes], private: bool) -> str:
+def upload(repository: str, files: Mapping[str, Path | bytes], private: bool) -> HubCommit:
     """Put files into a model repository in one commit, making the repository where there is none.
 
     Args:
         repository: "owner/name".
         files: name in the repository → a local file or its bytes.
-        private: a repository that everybody can see is refused.
+        private: a repository that everybody can see is refused; without it, a private one that
+            is there already stays private.
 
     Returns:
-        The commit that has all of them, 40 hex digits.
+        The commit that has all of them, and whether the repository is private.
 
     Raises:
         WeightsError: no network, no right to write, or a public repository.
@@ -115,13 +116,15 @@ def upload(repository: str, files: Mapping[str, Path | bytes], private: bool) ->
     _quieten()
     with _speaking("upload to", repository):
         api.create_repo(repository, private=private, exist_ok=True)
-        if private and not api.repo_info(repository).private:
+        is_private = bool(api.repo_info(repository).private)
+        if private and not is_private:
             raise WeightsError(
                 f"Everybody can see {repository}. Name a private repository or a new one, or add "
                 "--public if all of these files may be published."
             )
         message = f"SDFlow: {', '.join(files)}"
-        return api.create_commit(repository, additions, commit_message=message).oid
+        commit = api.create_commit(repository, additions, commit_message=message).oid
+    return HubCommit(repository, commit, is_private)
 
 
 def _patiently(call: Callable[[], Result]) -> Result:

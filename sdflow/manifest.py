@@ -49,6 +49,7 @@ class HubCommit:
 
     repository: str = ""  # "owner/name"; empty for files that have not been published
     commit: str = ""  # 40 hex digits; empty if not pinned
+    private: bool = False  # whether only those whom its owner lets see it
 
 
 @dataclass(frozen=True)

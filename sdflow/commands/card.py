@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sdflow.manifest import Entry, manifest_path, read_manifest
 
-PRIVATE = "none"  # how the licence of files begins that are in nobody's public repository
+UNSTATED = "none"  # how the licence of files begins that nobody may show to everybody
 
 
 def card_path() -> Path:
@@ -55,5 +55,6 @@ def record_preloads() -> bool:
 
 
 def _public(entries: Iterable[Entry]) -> list[Entry]:
-    return [entry for entry in entries
-            if entry.is_on_hub and not entry.licence.startswith(PRIVATE)]  # fmt: skip
+    """Of a private repository a Space's build would fail, whatever the licence is."""
+    return [entry for entry in entries if entry.is_on_hub and not entry.source.private
+            and not entry.licence.startswith(UNSTATED)]  # fmt: skip

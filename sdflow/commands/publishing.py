@@ -10,10 +10,9 @@ from typing import Any
 
 from sdflow import hub, weights
 from sdflow.commands import Report, Verb
-from sdflow.commands.card import record_preloads
+from sdflow.commands.card import UNSTATED, record_preloads
 from sdflow.manifest import (
     Entry,
-    HubCommit,
     WeightFile,
     WeightsError,
     as_json,
@@ -69,7 +68,7 @@ def weights_publish(folder: Path, repository: str, public: bool = False) -> Repo
     Args:
         folder: what `weights_convert` wrote.
         repository: "owner/name" on the Hub; made if needed, private unless `public`.
-        public: everybody may see it.
+        public: everybody may see it; a private one that is there already stays private.
 
     Raises:
         ValueError: that is no name of a repository.
@@ -80,23 +79,27 @@ def weights_publish(folder: Path, repository: str, public: bool = False) -> Repo
     told = _converted(folder)
     local = {f"{name}.safetensors": folder / f"{name}.safetensors" for name in told}
     card = _card(told).encode()
-    commit = hub.upload(repository, {**local, "README.md": card}, private=not public)
+    source = hub.upload(repository, {**local, "README.md": card}, private=not public)
     entries = []
     for name, about in told.items():
         path = local[f"{name}.safetensors"]
         file = WeightFile(path.name, path.stat().st_size, hash_file(path))
-        if hub.look_up(repository, file, commit) != (commit, file):
+        if hub.look_up(repository, file, source.commit) != (source.commit, file):
             raise WeightsError(f"{repository} holds another {file.name} than {path}. Try again.")
-        source = HubCommit(repository, commit)
         entries.append(Entry(name, USE, about["licence"], source, (file,)))
-    report = {"repository": repository, "commit": commit, "public": public, "warnings": []}
-    report["entries"] = [as_json(entry) for entry in entries]
-    if unstated := [name for name in told if told[name]["licence"].startswith("none")]:
-        if public:
-            report["warnings"].append(
-                f"Everybody can now see {', '.join(unstated)}, whose authors state no licence. "
-                "Ask them, or make the repository private."
-            )
+    report = {"repository": repository, "commit": source.commit, "public": not source.private}
+    report |= {"warnings": [], "entries": [as_json(entry) for entry in entries]}
+    unstated = [name for name in told if told[name]["licence"].startswith(UNSTATED)]
+    if unstated and not source.private:
+        report["warnings"].append(
+            f"Everybody can now see {', '.join(unstated)}, whose authors state no licence. "
+            "Ask them, or make the repository private."
+        )
+    if public and source.private:
+        report["warnings"].append(
+            f"{repository} was private and still is. To show it to everybody, change that in its "
+            "settings on the Hub and publish again."
+        )
     try:
         record_entries(entries)
         record_preloads()

@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import metadata_load
+from safetensors.numpy import load_file, save_file
 
 from sdflow import checkpoints, manifest, weights
-from tests.weights.house import House
+from sdflow.commands.card import card_path
+from tests.weights.house import House, put
 from tests.weights.hub import TOKEN, Hub, run
 from tests.weights.published import published, save
 
@@ -21,6 +24,14 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("flow_a3", "flow_a5"):
         checkpoints.convert(save(published(name), folder / "published"), folder)
     (folder / "published").unlink()
+    return folder
+
+
+def licensed(file: Path, folder: Path, licence: str) -> Path:
+    """A folder with a converted file whose authors state a licence."""
+    told = json.dumps(weights.describe(file) | {"licence": licence})
+    folder.mkdir()
+    save_file(load_file(file), folder / file.name, {weights.CONVERTED: told})
     return folder
 
 
@@ -46,7 +57,7 @@ def test_a_folder_is_uploaded_pinned_and_fetched(
         content = (released / f"{name}.safetensors").read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         file = manifest.WeightFile(f"{name}.safetensors", len(content), digest)
-        source = manifest.HubCommit("someone/nets", commit)
+        source = manifest.HubCommit("someone/nets", commit, private=True)
         assert entries[name] == manifest.Entry(name, "full-size", told["licence"], source, (file,))
     ran = run(house, hub, "fetch", "flow_a3", "--json")
     fetched = Path(json.loads(ran.stdout)["weights"]["flow_a3"][0])
@@ -70,6 +81,33 @@ def test_a_public_repository_is_only_used_when_asked_for(
     ran = run(house, hub, "publish", str(released), "--repo", "someone/nets")
     assert ran.returncode == 2 and "Everybody can see someone/nets. Name a private" in ran.stderr
     assert list(hub.repositories["someone/nets"].commits) == commits
+
+
+def test_the_space_card_names_only_what_everybody_sees(
+    house: House, hub: Hub, released: Path, tmp_path: Path
+) -> None:
+    card = put(card_path(), b"---\ntitle: A Space\n---\n# Text\n")
+    mine = licensed(released / "flow_a3.safetensors", tmp_path / "mine", "MIT")
+    publish = ("publish", str(mine), "--repo", "someone/nets")
+    assert run(house, hub, *publish).returncode == 0
+    entry = manifest.find_entry("flow_a3")
+    assert entry.licence == "MIT" and entry.source.private
+    assert "someone/nets" not in card.read_text()  # its build has no token
+
+    ran = run(house, hub, *publish, "--public")  # the Hub leaves a repository as private as it was
+    assert ran.returncode == 0 and hub.repositories["someone/nets"].private
+    assert "someone/nets (private) at commit" in ran.stdout
+    assert "warning: someone/nets was private and still is. To show" in ran.stderr
+    assert manifest.find_entry("flow_a3").source.private
+    assert "someone/nets" not in card.read_text()
+
+    hub.repositories["someone/nets"].private = False
+    ran = run(house, hub, *publish, "--public")
+    assert ran.returncode == 0 and "someone/nets (everybody sees) at commit" in ran.stdout
+    source = manifest.find_entry("flow_a3").source
+    assert source == manifest.HubCommit("someone/nets", source.commit)
+    line = f"someone/nets flow_a3.safetensors {source.commit}"
+    assert line in metadata_load(card)["preload_from_hub"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +135,7 @@ def test_a_manifest_that_cannot_be_written(house: House, hub: Hub, released: Pat
     report = json.loads(ran.stdout)
     assert "manifest.json cannot be written" in report["warnings"][0]
     assert report["entries"][0]["source"] == {
-        "kind": "hub", "repository": "someone/nets", "commit": report["commit"]
+        "kind": "hub", "repository": "someone/nets", "commit": report["commit"], "private": True
     }  # fmt: skip
     assert "flow_a3" not in manifest.read_manifest()
 
