@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,9 +152,10 @@ def edit_photo(editor: Editor, job: Job, settings: Settings) -> list[Row]:
     if settings.paste:
         outputs = [f"{name_result(job, settings)}.{format}"] * len(opened)
         pairs = [(each.face, edited) for each, edited in zip(opened, edits, strict=True)]
-        pasted = editor.paste(source.original, *pairs, plain=settings.plain).image
-        source.original.save(pasted, job.folder / outputs[0], settings.keep_metadata)
-        shown = [cut_out(pasted, source.original, each.face) for each in opened]
+        pasted = editor.paste(source.original, *pairs, plain=settings.plain)
+        source.original.save(pasted.image, job.folder / outputs[0], settings.keep_metadata)
+        shown = [cut_out(pasted.image, source.original, each.face) for each in opened]
+        edits = [replace(edited, notes=(*edited.notes, *pasted.notes)) for edited in edits]
     else:
         one = faces is not None and len(faces) == 1
         numbers = ["" if one else str(each.number) for each in opened]
@@ -181,7 +182,7 @@ def row_of(opened: Opened, edited: Edited, output: str) -> Row:
         "face": "" if opened.number is None else str(opened.number),
         "output": output,
         "confidence": "" if sure is None else f"{sure:.3f}",
-        "warnings": " ".join(opened.warnings),
+        "warnings": " ".join(dict.fromkeys([*opened.warnings, *edited.notes])),
     }
     for name, before in edited.before.items():
         row |= {f"{name} before": f"{before:.3f}", f"{name} after": f"{edited.after[name]:.3f}"}

@@ -105,7 +105,7 @@ def morph_photo(
     start = time.perf_counter()
     frames = wanted // 2 + 1 if back else wanted
     bar = Bar("morph", frames)
-    render = bar.counting(renderer(editor, opened.face, size, detail))
+    render = bar.counting(renderer(editor, opened.face, size, detail, report))
     written = video.save_video(
         pictures(render, [{}, *edits], frames, back), output, fps, source_of(opened.face)
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdflow.commands import Report
 from sdflow.commands.options import Faces, Likeness, Pasting
 from sdflow.commands.progress import Interruption, Steps
+from sdflow.commands.reports import add_notes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -224,9 +226,15 @@ def open_people(
     return people, failures
 
 
-def renderer(editor: Editor, face: Face, size: int, detail: bool = False) -> Render:
-    """What makes pictures of a face in a size."""
-    return lambda strengths: editor.edit(face, strengths, size, detail).image
+def renderer(editor: Editor, face: Face, size: int, detail: bool, report: Report) -> Render:
+    """What makes pictures of a face in a size; the report is told of how they were made."""
+
+    def render(strengths: Mapping[str, float]) -> Image.Image:
+        edited = editor.edit(face, strengths, size, detail)
+        add_notes(report, *edited.notes)
+        return edited.image
+
+    return render
 
 
 @dataclass(frozen=True, eq=False)

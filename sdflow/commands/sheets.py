@@ -95,7 +95,7 @@ def sweep_photo(
     rows = len(values) if grid else len(names)
     unmoved = 0 if grid else 1 - rows * values.count(0)  # drawn once for all rows
     bar = Bar("sweep", rows * len(values) + unmoved)
-    render = bar.counting(renderer(editor, opened.face, SHEET_SIZE, detail))
+    render = bar.counting(renderer(editor, opened.face, SHEET_SIZE, detail, report))
     picture = opened.face.picture
     if grid:
         sheet = media.grid_sheet(render, *names, values, picture)
@@ -151,7 +151,8 @@ def compare_photos(
     people, unopened = open_people(editor, sources, faces, likeness)
     start = time.perf_counter()
     everyone = [each.face for each in people]
-    renders = [renderer(editor, face, SHEET_SIZE, detail) for face in everyone]
+    report: Report = {"warnings": told_apart(people)}
+    renders = [renderer(editor, face, SHEET_SIZE, detail, report) for face in everyone]
     names = editor.models.shipped
     if given:
         bar = Bar("compare", len(people) * (len(given) + 1))
@@ -165,10 +166,9 @@ def compare_photos(
         (face,), (render,) = everyone, renders
         sheet = media.sweep_sheet(bar.counting(render), names, ENDS, face.picture, face.semantics)
     spent = {"load": load, "compare": time.perf_counter() - start}
-    report: Report = {"people": [person_report(each) for each in people]}
-    report |= {"edits": given, "attributes": [] if given else list(names), "detail": detail}
-    report |= {"warnings": told_apart(people), "failures": failures + unopened}
-    report |= {"seconds_per_step": spent}
+    report |= {"people": [person_report(each) for each in people], "edits": given}
+    report |= {"attributes": [] if given else list(names), "detail": detail}
+    report |= {"failures": failures + unopened, "seconds_per_step": spent}
     save_picture(sheet, output, report, *everyone)
     return report
 
