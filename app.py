@@ -28,6 +28,7 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
+from sdflow.manifest import WeightsError  # noqa: E402
 from sdflow.page import readout  # noqa: E402
 from sdflow.page.endpoints import add_endpoints  # noqa: E402
 from sdflow.page.errors import Notes  # noqa: E402
@@ -149,13 +150,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes
     try:
         decided = decide()
-    except ValueError as error:
+        print(f"Models: {decided.selection.name}. {decided.why}".rstrip(), file=sys.stderr)
+        service = Service(PRIVATE / "made", decided=decided, tell=Notes())
+        service.start()
+        page = make_page(service)
+    except (ValueError, WeightsError) as error:
         sys.exit(f"error: {error}")
-    print(f"Models: {decided.selection.name}. {decided.why}".rstrip(), file=sys.stderr)
-    service = Service(PRIVATE / "made", decided=decided, tell=Notes())
-    service.start()
     threading.Thread(target=service.keep_tidy, daemon=True).start()
-    launch(make_page(service), service)
+    launch(page, service)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from functools import cache, wraps
 from typing import Any, TypeVar
 
 import torch
+from PIL import Image
 
 from sdflow import zerogpu
+from sdflow.align import crop_landmarks
 from sdflow.edited import Edited
 from sdflow.faces import Face
 from sdflow.models import ModelSet, is_full, load_models
@@ -38,6 +40,7 @@ def load_editor(selection: Selection | None = None, warm: bool = False) -> Edito
     """
     if zerogpu.IS_HERE:
         on_cpu = Editor(load_models(selection, "cpu"))
+        crop_landmarks(Image.new("RGB", (256, 256)))  # loads dlib's predictor for all processes
         return GPUEditor(on_cpu.models, zerogpu.runner(on_cpu.models), lambda: on_cpu)
     editor = _plain_editor(selection)
     if warm:
@@ -122,6 +125,8 @@ class GPUEditor(Editor):
 
     def have_done(self, name: str, given: tuple, named: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """Has a method of `Editor` done; errors are the method's own."""
+        given = tuple(map(_read, given))
+        named = {parameter: _read(value) for parameter, value in named.items()}
         try:
             return self._run(name, given, named)
         except zerogpu.NoGPU:
@@ -132,6 +137,11 @@ class GPUEditor(Editor):
             note = FULL
         # Outside of the blocks above, since what they caught holds on to the GPU's memory.
         return noted(getattr(self._on_cpu(), name)(*given, **named), note)
+
+
+def _read(value: Any) -> Any:  # noqa: ANN401
+    """What an open file holds: it can neither be sent elsewhere nor be read twice."""
+    return value.read() if hasattr(value, "read") else value
 
 
 def noted(result: Result, note: str) -> Result:

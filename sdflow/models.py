@@ -29,7 +29,7 @@ from sdflow.networks.parsing import CLASSES, ParsingNetwork
 from sdflow.networks.resnet import AttributeClassifier, ReleasedEstimator
 from sdflow.networks.stylegan2 import StyleGAN2, Synthesis
 from sdflow.openvino_ir import read_constants
-from sdflow.selection import CELEBA, OVERSHOOT, Selection, check, decide, is_here
+from sdflow.selection import CELEBA, OVERSHOOT, Selection, check, classifies, decide
 
 COMPILE = "SDFLOW_COMPILE"  # variable of the environment; 1 compiles StyleGAN2 when it first draws
 
@@ -133,7 +133,7 @@ def load_models(
         parser=load_parsing(device),
         axes=principal_axes(generator),
         classes=CLASSES,
-        classifier=load_classifier(device) if is_here("classifier") else None,
+        classifier=load_classifier(device) if classifies(selection) else None,
         device=device,
         **vars(semantics),
     )

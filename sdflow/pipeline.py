@@ -203,8 +203,8 @@ class Editor:
             FaceFileError: these models cannot use the face.
             ValueError: another size or mapping, or no classifier for the latter.
         """
-        (edited,) = self.edit_many([(face, strengths)], size, solver, mapping)
         face = self.open(face)
+        (edited,) = self.edit_many([(face, strengths)], size, solver, mapping)
         if not detail or face.picture is None:
             return edited
         seconds = dict(edited.seconds_per_step)

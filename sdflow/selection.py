@@ -48,9 +48,15 @@ class Selection:
     @property
     def full_size(self) -> tuple[str, ...]:
         """The manifest's entries that it needs beside the embedded ones."""
-        flow = (f"estimator_a{self.released}", f"flow_a{self.released}") if self.released else ()
         parts = (self.generator, self.encoder)
-        return (*(name for name in parts if name in ("stylegan2", "e4e")), *flow)
+        return (*(name for name in parts if name in ("stylegan2", "e4e")), *self.checkpoints)
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Those of them that SDFlow's authors have trained; none with our semantics."""
+        if not self.released:
+            return ()
+        return f"estimator_a{self.released}", f"flow_a{self.released}"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -77,6 +83,15 @@ RELEASED = {  # how many attributes released models know → CelebA's names of t
     3: ("Eyeglasses", "Male", "Young"),
     5: tuple(CELEBA),
 }
+UNPUBLISHED = (
+    "The released estimator and flow are not here and have no public address: ours take their "
+    "place, which know more attributes."
+)
+ABSENT = (
+    "The released estimator and flow are not on this machine: ours take their place, which know "
+    "more attributes."
+)
+ONLY_THREE = "Of the released estimator and flow those for three attributes are here: they run."
 OVERSHOOT = (-0.2, 1.2)  # c at strength -1 and +1: as far as their demo's slider goes
 
 
@@ -119,13 +134,15 @@ def decide(
         named, why = _automatic(has_gpu or _has_gpu)
     selection = replace(SETS[named], **asked)
     if selection.released and "semantics" not in asked:
-        unpublished = [name for name in selection.full_size if not _can_be_had(name)]
-        if any(name.startswith(("estimator", "flow")) for name in unpublished):
-            selection = replace(selection, semantics="ours")
-            why = (
-                f"{why} The released estimator and flow are not here and have no public address: "
-                "ours take their place, which know more attributes."
-            ).strip()
+        # `auto` fetches nothing: what it chooses shall load.
+        usable, lack = (is_here, ABSENT) if why else (_can_be_had, UNPUBLISHED)
+        three = replace(selection, semantics="released3")
+        if not all(map(usable, selection.checkpoints)):
+            if all(map(usable, three.checkpoints)):
+                selection, lack = three, ONLY_THREE
+            else:
+                selection = replace(selection, semantics="ours")
+            why = f"{why} {lack}".strip()
     return Decided(selection, why)
 
 
@@ -171,6 +188,12 @@ def is_here(name: str) -> bool:
     return all(weights.find(entry, file) for file in entry.files)
 
 
+def classifies(selection: Selection) -> bool:
+    """Whether the released classifier goes with it: with the released semantics wherever it can
+    be had, else where its file is on this machine."""
+    return is_here("classifier") or bool(selection.released and _can_be_had("classifier"))
+
+
 def _can_be_had(name: str) -> bool:
     """Whether the files are on this machine, or have an address."""
     source = find_entry(name).source
@@ -185,9 +208,14 @@ def check(selection: Selection) -> None:
     """
     for name in selection.full_size:
         if not _can_be_had(name):
+            others = {"released": "released3", "released3": "released"}
+            other = replace(selection, semantics=others.get(selection.semantics, "ours"))
+            choice = "ours"
+            if other.released and all(map(_can_be_had, other.checkpoints)):
+                choice = f"{other.semantics}, whose files are here"
             raise WeightsError(
                 f"The weights {name!r} are not on this machine and have no public address. "
-                "README.md says how to fetch and convert them; or choose --semantics ours."
+                f"README.md says how to fetch and convert them; or choose --semantics {choice}."
             )
 
 

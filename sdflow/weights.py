@@ -71,21 +71,11 @@ def path(name: str, file: str | None = None) -> Path:
     """
     entry = find_entry(name)
     wanted = entry.file(file)
+    if here := _local(entry, wanted):  # never waits for another file's download
+        return here
     with _lock:
-        for place, found in _copies(entry, wanted):
-            if is_checked(found, wanted):
-                return found
-            reason = damage(found, wanted)
-            if reason is None:
-                if not entry.is_pinned:
-                    _say(f"{found} is taken as it is: no sha256 of {name} is recorded. {_PIN}")
-                _checked.add((found, wanted.sha256))
-                return found
-            if place in ("folder", "repository"):
-                raise WeightsError(f"{reason} {_advice(place, found)}")
-            if place == "cache":
-                _say(f"{reason} Fetching it again.")
-                _remove(found)
+        if here := _local(entry, wanted, repair=True):
+            return here
         if not entry.is_pinned:
             entry = _met(entry)
             wanted = entry.file(wanted.name)
@@ -194,6 +184,30 @@ def damage(found: Path, file: WeightFile) -> str | None:
         return f"{found} cannot be read ({error.strerror})."
     if digest != file.sha256:
         return f"{found} has sha256 {digest[:12]}… instead of {file.sha256[:12]}…."
+    return None
+
+
+def _local(entry: Entry, file: WeightFile, repair: bool = False) -> Path | None:
+    """The first copy that is what it should be, if any; errors as for `path`.
+
+    Args:
+        entry, file: what is looked for.
+        repair: whether damaged downloads are removed; under `_lock` only.
+    """
+    for place, found in _copies(entry, file):
+        if is_checked(found, file):
+            return found
+        reason = damage(found, file)
+        if reason is None:
+            if not entry.is_pinned:
+                _say(f"{found} is taken as it is: no sha256 of {entry.name} is recorded. {_PIN}")
+            _checked.add((found, file.sha256))
+            return found
+        if place in ("folder", "repository"):
+            raise WeightsError(f"{reason} {_advice(place, found)}")
+        if place == "cache" and repair:
+            _say(f"{reason} Fetching it again.")
+            _remove(found)
     return None
 
 

@@ -86,8 +86,6 @@ def _run(name: str, given: tuple, named: Mapping[str, Any]) -> Any:  # noqa: ANN
 
     bound = signature(getattr(Editor, name)).bind(_models, *given, **named)
     on_step = bound.arguments.pop("on_step", None)
-    for parameter, value in bound.arguments.items():  # open files cannot be sent
-        bound.arguments[parameter] = value.read() if hasattr(value, "read") else value
     seconds = _seconds(name, bound.arguments.get("steps"), bound.arguments.get("tune", False))
     with tempfile.TemporaryDirectory() as folder:
         stop, last = Path(folder) / "stop", None

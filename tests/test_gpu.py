@@ -6,6 +6,7 @@ PyTorch's CUDA as a package emulates it.
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from PIL import Image
 from sdflow import gpu
 from sdflow.faces import Face, face_to_bytes
 from sdflow.gpu import FULL, NONE_FREE, GPUEditor
+from sdflow.images import open_photo
 from sdflow.models import ModelSet, move_models
 from sdflow.pipeline import Editor
 from sdflow.zerogpu import NoGPU
@@ -137,6 +139,19 @@ def test_a_gpu_that_is_not_to_be_had_leaves_the_work_to_the_cpu(
     without = GPUEditor(editor.models, run, lambda: editor)
     assert without.edit(opened, {"smiling": 1.0}, 512).notes == (NONE_FREE,)
     assert without.read(opened) == editor.read(opened)
+
+
+def test_an_open_file_is_read_once_for_both(editor: Editor, photo: Image.Image) -> None:
+    taken, stream = [], io.BytesIO()
+
+    def run(name: str, given: tuple, named: Mapping[str, Any]) -> None:
+        taken.append(open_photo(given[0]).size)
+        raise NoGPU("You have exceeded your quota.")
+
+    without = GPUEditor(editor.models, run, lambda: editor)
+    photo.save(stream, "JPEG")
+    stream.seek(0)
+    assert without.open(stream, steps=0).notes == (NONE_FREE,) and taken == [photo.size]
 
 
 def test_a_gpu_that_is_full_from_the_start_is_left_alone(

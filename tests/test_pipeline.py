@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import sdflow
+from sdflow import pipeline
 from sdflow.align import NoFaceFound
 from sdflow.attributes import ATTRIBUTES
 from sdflow.edit import BadStrength, UnknownAttribute
@@ -109,6 +110,17 @@ def test_refinement_is_told_step_by_step(editor: Editor, photo: Image.Image, ope
         image = editor.models.synthesis(torch.from_numpy(refined.w)[None], 512).clamp(-1, 1)
         c = editor.models.estimator(torch.nn.functional.avg_pool2d(image, 2))[0]
     np.testing.assert_allclose(refined.c, c.numpy(), rtol=0, atol=1e-4)
+
+
+def test_an_edit_opens_its_photo_once(
+    editor: Editor, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "STEPS", 0)
+    stream = io.BytesIO()
+    photo.save(stream, "JPEG")
+    stream.seek(0)  # it cannot be read twice
+    edited = editor.edit(stream, {"smiling": 1.0}, 512)
+    assert edited.after["smiling"] > edited.before["smiling"]
 
 
 # ---- face files

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sdflow.manifest import WeightsError
-from sdflow.selection import SETS, Selection, check, decide, shipped_attributes
+from sdflow import selection
+from sdflow.manifest import Entry, HubCommit, WeightsError, find_entry
+from sdflow.selection import SETS, Selection, check, classifies, decide, shipped_attributes
 
 
 @pytest.fixture
@@ -20,6 +22,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).write_bytes(b"weights")
+
+
+def published(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Has the manifest name a Hub repository for entries."""
+
+    def find(name: str) -> Entry:
+        entry = find_entry(name)
+        return replace(entry, source=HubCommit("me/mine", "c" * 40)) if name in names else entry
+
+    monkeypatch.setattr(selection, "find_entry", find)
 
 
 def test_the_embedded_set_is_the_default() -> None:
@@ -80,6 +92,38 @@ def test_auto_says_what_runs_and_why(here: Path) -> None:
     put(here, "stylegan2-ffhq-config-f.pt", "e4e_ffhq_encode.pt")
     decided = decide(asked, lambda: True)
     assert decided.selection.generator == "stylegan2" and "full-size" in decided.why
+
+
+def test_files_for_three_attributes_take_the_place_of_those_for_five(here: Path) -> None:
+    put(here, "estimator_a3.safetensors", "flow_a3.safetensors")
+    decided = decide({"SDFLOW_MODELS": "stylegan2"})
+    assert decided.selection == Selection("stylegan2", "e4e", "released3")
+    assert "those for three attributes" in decided.why
+    with pytest.raises(WeightsError, match="choose --semantics released3, whose files are here"):
+        check(decide({"SDFLOW_SEMANTICS": "released"}).selection)
+
+
+def test_auto_takes_only_what_is_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published(monkeypatch, "estimator_a5", "flow_a5")
+    put(here, "stylegan2-ffhq-config-f.pt", "e4e_ffhq_encode.pt")
+    decided = decide({"SDFLOW_MODELS": "auto"}, lambda: True)
+    assert decided.selection == Selection("stylegan2", "e4e", "ours")
+    assert decided.why.endswith("not on this machine: ours take their place, which know more "
+                                "attributes.")  # fmt: skip
+    assert decide({"SDFLOW_MODELS": "stylegan2"}).selection == SETS["stylegan2"]
+    put(here, "estimator_a5.safetensors", "flow_a5.safetensors")
+    assert decide({"SDFLOW_MODELS": "auto"}, lambda: True).selection == SETS["stylegan2"]
+
+
+def test_the_classifier_comes_with_released_semantics(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, released = Selection(), SETS["stylegan2"]
+    assert not classifies(ours) and not classifies(released)
+    published(monkeypatch, "classifier")  # it is fetched with the others, never for ours alone
+    assert not classifies(ours) and classifies(released)
+    put(here, "classifier.safetensors")
+    assert classifies(ours) and classifies(released)
 
 
 def test_the_attributes_follow_the_semantics() -> None:

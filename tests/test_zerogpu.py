@@ -24,7 +24,7 @@ from PIL import Image
 
 from sdflow import zerogpu
 from sdflow.faces import Face, face_to_bytes, load_face
-from sdflow.gpu import NONE_FREE
+from sdflow.gpu import NONE_FREE, GPUEditor
 from sdflow.invert import Step
 from sdflow.pipeline import Editor
 from tests.program import running
@@ -195,9 +195,10 @@ def test_work_that_nobody_waits_for_ends(run: zerogpu.Run, opened: Face) -> None
     assert threading.active_count() == start
 
 
-def test_an_open_file_is_sent_as_its_bytes(run: zerogpu.Run, opened: Face) -> None:
+def test_an_open_file_is_sent_as_its_bytes(run: zerogpu.Run, editor: Editor, opened: Face) -> None:
     file = io.BytesIO(face_to_bytes(opened))
-    assert np.array_equal(run("open", (file,), {}).w, opened.w)
+    there = GPUEditor(editor.models, run, lambda: editor)
+    assert np.array_equal(there.open(file).w, opened.w)
 
 
 def test_errors_keep_their_kind(run: zerogpu.Run, opened: Face) -> None:

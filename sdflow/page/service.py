@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from PIL import Image
@@ -35,7 +35,7 @@ from sdflow.page.scales import mapping_of, to_sliders
 from sdflow.page.together import Together
 from sdflow.page.turns import Turns
 from sdflow.pipeline import Edited, Editor
-from sdflow.selection import Decided, decide, is_here, shipped_attributes
+from sdflow.selection import Decided, classifies, decide, shipped_attributes
 
 KEPT = 7200  # seconds that a written file stays, and a face that nobody uses
 
@@ -74,7 +74,7 @@ class Service:
         tell: is told, in the thread that asks for something, of notes on how it was made.
 
     Attributes:
-        classifies: whether the released classifier is at hand, with all that it makes possible.
+        classifies: whether the released classifier is loaded too, with all that it makes possible.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Service:
         tell: Callable[[Iterable[str]], object] = tuple,
     ) -> None:
         self.decided = decided or decide()
-        self.classifies = is_here("classifier")
+        self.classifies = classifies(self.decided.selection)
         self.files = Files(folder, KEPT)
         self.pictures = Pictures(self, self.files)
         self.steps, self.refined = steps, refined
@@ -102,7 +102,7 @@ class Service:
 
     # ---- loading
 
-    @property
+    @cached_property
     def attributes(self) -> tuple[Attribute, ...]:
         """The attributes of the model set, known before its networks are loaded.
 
@@ -190,18 +190,16 @@ class Service:
                 raise ValueError(NO_PLACE)
             check_same_photo(face, open_original(photo))
         with self._models:
-            opened = editor.open(face)
+            opened = editor.open(face_file)
         if photo:
             self._photo_of[opened] = self.photos.keep(photo)
         return self._keep(opened)
 
     def open_face(self, face: Face) -> Opened:
-        """Keeps a face that comes from elsewhere, such as a recipe.
-
-        Raises:
-            FaceFileError: it is of other models.
-        """
-        return self._keep(self.editor.open(face))
+        """Keeps a face that comes from elsewhere, such as a recipe; other models read it again."""
+        editor = self.editor
+        with self._models:
+            return self._keep(editor.open(face_to_bytes(face)))
 
     def again(self, token: str | None) -> Opened:
         """A kept face as it was opened.
@@ -357,7 +355,8 @@ class Service:
         def between(step: Step) -> bool:
             if on_step and on_step(step):
                 return True
-            self._models.give_way()
+            if not zerogpu.IS_HERE:  # there the work goes on in its own process meanwhile
+                self._models.give_way()
             return False
 
         return between
@@ -367,13 +366,14 @@ class Service:
 
         Raises:
             UnknownFace: the token is not, or no longer, known.
-            FaceFileError: the file is none, or of other models.
+            FaceFileError: the file is none.
             ValueError: neither is given.
         """
         if face_file and not token:
-            face, editor = load_face(face_file), self.editor
+            load_face(face_file)  # a photo is none
+            editor = self.editor
             with self._models:
-                return editor.open(face)
+                return editor.open(face_file)
         if not token:
             raise ValueError(NO_FACE)
         face = self.store.get(token)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-import sdflow.weights as weights
-from sdflow.manifest import WeightFile
+from sdflow import downloads
+from sdflow.manifest import Archive, WeightFile, find_entry
 from sdflow.page.service import Service
 from sdflow.pipeline import Editor
+from sdflow.weights import cache_dir, path
 from tests.browser.actions import take_random_face
 from tests.ports import free_port
+
+LANDMARKS = find_entry("dlib_landmarks").files[0]
+FETCHED = f"{LANDMARKS.name}, {LANDMARKS.size / 1e6:.0f} MB"
 
 
 @pytest.mark.parametrize(("locale", "words"), [("en-US", "Being fetched"), ("de-DE", "geladen")])
@@ -25,16 +30,24 @@ def test_downloads_are_shown_and_early_requests_wait(
     import app
 
     fetched, done = threading.Event(), threading.Event()
+    kept = cache_dir()
+    monkeypatch.setenv("SDFLOW_CACHE", str(tmp_path))
+
+    def fetch(source: Archive, wanted: Mapping[Path, WeightFile], folder: Path) -> None:
+        fetched.set()
+        done.wait(60)
+        for file in wanted:
+            file.parent.mkdir(parents=True)
+            file.symlink_to(kept / file.relative_to(tmp_path))
 
     def load() -> Editor:
-        with weights._told(WeightFile("e4e.pt", 1_070_000_000)):
-            fetched.set()
-            done.wait(60)
+        path("dlib_landmarks")
         return editor
 
+    monkeypatch.setattr(downloads, "fetch_members", fetch)
     service = Service(tmp_path / "made", load=load)
     service.start()
-    fetched.wait(60)
+    assert fetched.wait(60)
     page = app.make_page(service)
     options = {"server_name": "127.0.0.1", "server_port": free_port(), "quiet": True}
     url = app.launch(page, service, prevent_thread_lock=True, **options)[1]
@@ -42,11 +55,11 @@ def test_downloads_are_shown_and_early_requests_wait(
     visitor = context.new_page()
     try:
         visitor.goto(url)
-        expect(visitor.locator("#banner")).to_contain_text("e4e.pt, 1070 MB")
+        expect(visitor.locator("#banner")).to_contain_text(FETCHED)
         expect(visitor.locator("#banner")).to_contain_text(words)
         visitor.click("#random")  # before there is any model
         visitor.wait_for_timeout(500)
-        assert service.status == "loading" and service.fetching == "e4e.pt, 1070 MB"
+        assert service.status == "loading" and service.fetching == FETCHED
         done.set()
         visitor.wait_for_selector("#banner", state="detached")
         visitor.wait_for_selector("#caption [data-state=ready]:not(:empty)")

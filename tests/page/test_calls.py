@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,23 @@ def result(call: Awaitable[Any]) -> Any:  # noqa: ANN401
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, wait()).result()
+
+
+def test_mistakes_are_told_while_the_models_are_being_loaded(tmp_path: Path) -> None:
+    """And the loop, which all requests share, goes on."""
+    done = threading.Event()
+    service = Service(tmp_path, lambda: done.wait(60))
+    service.classifies = False
+    calls = Calls(service)
+    try:
+        for call in (calls.paste, calls.morph):
+            with pytest.raises(gr.Error, match="needs the released classifier"):
+                result(call("token", mapping="original", young=0.5))
+        with pytest.raises(gr.Error, match="Choose one of"):
+            result(calls.sweep("token", attribute="nose"))
+        assert service.status == "loading"
+    finally:
+        done.set()
 
 
 def test_zero_edits_nothing_in_a_morph_as_the_original(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sdflow.faces import UnknownFace
+from sdflow.faces import READ_AGAIN, FaceFileError, UnknownFace, face_to_bytes
 from sdflow.images import BadImage
 from sdflow.invert import Step
 from sdflow.manifest import WeightsError
@@ -155,6 +156,19 @@ def test_nobody_else_reaches_a_photo(service: Service, jpeg: Path) -> None:
     file = service.open(jpeg).face_file  # it comes without the photo
     again = service.open_file(file)
     assert not service.has_photo(again.token) and not service.has_photo(service.open(file).token)
+
+
+def test_a_face_file_of_other_models_is_read_again(service: Service, editor: Editor) -> None:
+    ours = editor.random(5)
+    other = replace(ours, model_set="stylegan2", attributes=ours.attributes[:3], c=ours.c[:3])
+    file = service.files.new("other.safetensors")
+    file.write_bytes(face_to_bytes(other))
+    for face in (service.face("", file), service.open_file(file).face,
+                 service.open_face(other).face):  # fmt: skip
+        assert face.notes == (READ_AGAIN,) and face.attributes == ours.attributes
+        assert np.array_equal(face.w, ours.w)
+    with pytest.raises(FaceFileError):
+        service.face("", Path("examples/face-21.jpg"))
 
 
 def test_a_photo_in_use_is_not_swept_and_a_lost_one_told(service: Service, jpeg: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from sdflow.attributes import ATTRIBUTES
+from sdflow.edit import ORIGINAL, POLES, parse_strengths
 from sdflow.faces import FaceStore, load_face
 from sdflow.images import open_photo
 from sdflow.page import readout
@@ -95,6 +96,9 @@ def test_what_visitors_cause_is_told_in_german(tmp_path: Path) -> None:
         german = translated("de", sentence)
         assert german != sentence and "{" not in german, sentence
     assert "30 × 40" in translated("de", caused[2])
+    for mapping, words in ((POLES, "von -1 bis 1 an; 0 lässt"), (ORIGINAL, "-3 bis 1 an; -1 lä")):
+        far = sentence_of(parse_strengths, {"young": -4.5}, ["young"], mapping)
+        assert words in translated("de", far) and "young ist -4.5." in translated("de", far)
     assert all(holes(german) <= holes(english) for english, german in GERMAN.items())
     assert translated("de", "Something else.") == "Something else."
 

@@ -67,10 +67,10 @@ GERMAN: dict[str, str] = {
     "Unknown attribute {name}. Use one of: {names}.": (
         "Das Merkmal {name} gibt es nicht. Nehmen Sie eines von: {names}."
     ),
-    "The strength of {name} is {strength}. Give a number from -1 to 1; 0 leaves the attribute as"
-    " it is.": (
-        "Die Stärke von {name} ist {strength}. Geben Sie eine Zahl von -1 bis 1 an; 0 lässt das"
-        " Merkmal, wie es ist."
+    "The strength of {name} is {strength}. Give a number from {least} to {most}; {none} leaves the"
+    " attribute as it is.": (
+        "Die Stärke von {name} ist {strength}. Geben Sie eine Zahl von {least} bis {most} an;"
+        " {none} lässt das Merkmal, wie es ist."
     ),
     # ---- the server
     "There is no GPU: the embedded models run.": (
@@ -88,6 +88,14 @@ GERMAN: dict[str, str] = {
     " place, which know more attributes.": (
         "Estimator und Flow der Autoren sind nicht hier und haben keine öffentliche Adresse:"
         " Unsere treten an ihre Stelle, die mehr Merkmale kennen."
+    ),
+    "Of the released estimator and flow those for three attributes are here: they run.": (
+        "Von Estimator und Flow der Autoren sind die für drei Merkmale hier: Sie laufen."
+    ),
+    "The released estimator and flow are not on this machine: ours take their place, which know"
+    " more attributes.": (
+        "Estimator und Flow der Autoren sind nicht auf diesem Rechner: Unsere treten an ihre"
+        " Stelle, die mehr Merkmale kennen."
     ),
     "This face file was made with other models: its attributes were read again.": (
         "Diese Gesichtsdatei stammt von anderen Modellen: Ihre Merkmale wurden neu gelesen."
