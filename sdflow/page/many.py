@@ -1,4 +1,4 @@
-"""Results of many pictures: morphs as videos; sweeps and comparisons as contact sheets.
+"""Results of many pictures: morphs as videos, sweeps as contact sheets.
 
 Every picture waits for its turn with the models, so that a long job lets previews in between, and
 is a step of the job: what is handed in as `on_step` is told after each, and True ends the job with
@@ -17,8 +17,8 @@ from PIL import Image
 
 from sdflow import images
 from sdflow.edit import ORIGINAL, POLES, parse_strengths
-from sdflow.marking import EDITED, GENERATED, source_of
-from sdflow.media import Render, compare_sheet, grid_sheet, sweep_sheet
+from sdflow.marking import source_of
+from sdflow.media import Render, grid_sheet, sweep_sheet
 from sdflow.morph import morph
 from sdflow.page.checks import within
 from sdflow.page.pictures import FORMATS, FULL, FULL_QUALITY, PREVIEW
@@ -34,7 +34,7 @@ MOST_FRAMES = 250  # of a morph; as many pictures of a GIF lie in memory until i
 MOST_STOPS = 20
 FPS = (5.0, 50.0)  # pictures a second
 COLUMNS = (2, 11)  # strengths of a sweep
-MOST_PEOPLE, MOST_EDITS = 12, 12  # of a comparison
+MOST_PEOPLE = 12  # of a comparison
 MIXED = (
     "A morph passes edits of one kind. Clear the list, and add edits with the same choice above"
     " the sliders."
@@ -187,41 +187,6 @@ def check_sweep(
     return even(columns)
 
 
-def compare_file(
-    service: Service,
-    people: Sequence[tuple[str, Face]],
-    edits: Sequence[tuple[str, Strengths]],
-    suffix: str = ".jpg",
-    owner: str | None = None,
-    on_step: OnProgress | None = None,
-) -> Path:
-    """Writes a contact sheet: a row a person, a column an edit.
-
-    Args:
-        service: renders.
-        people: label and face of each, 1 to 12.
-        edits: heading and strengths of each, 1 to 12.
-        suffix: one of `FORMATS`.
-        owner: token of a kept face; the sheet is forgotten with it.
-        on_step: told after each picture.
-
-    Raises:
-        ValueError: an argument is out of range; nothing was rendered then.
-        Abandoned: `on_step` has ended it.
-    """
-    within(len(people), 1, MOST_PEOPLE, "people")
-    within(len(edits), 1, MOST_EDITS, "edits")
-    check_format(suffix)
-    for _, strengths in edits:
-        parse_strengths(strengths, [row.name for row in service.attributes])
-    count = Count(len(people) * (1 + len(edits)), on_step)
-    rows = [(label, face.picture, count(service.renderer(face))) for label, face in people]
-    sheet = compare_sheet(rows, edits)
-    sources = {source_of(face) for _, face in people}
-    source = EDITED if EDITED in sources else GENERATED
-    return sheet_file(service, sheet, "sdflow-compare", suffix, source, owner)
-
-
 def sheet_file(
     service: Service, sheet: Image.Image, name: str, suffix: str, source: str, owner: str | None
 ) -> Path:
@@ -231,33 +196,25 @@ def sheet_file(
     return file
 
 
-class Count:
-    """Makes renderers whose every picture is a step of one job.
+def counted(render: Render, steps: int, on_step: OnProgress | None) -> Render:
+    """A renderer whose every picture is a step of a job.
 
     Args:
+        render: makes the pictures.
         steps: pictures in all.
-        on_step: told after each; True ends the job.
+        on_step: told after each; True ends the job with `Abandoned`.
     """
+    done = 0
 
-    def __init__(self, steps: int, on_step: OnProgress | None) -> None:
-        self._done, self._steps, self._on_step = 0, steps, on_step
+    def counting(strengths: Strengths) -> Image.Image:
+        nonlocal done
+        picture = render(strengths)
+        done += 1
+        if on_step and on_step(Progress(done, steps)):
+            raise Abandoned
+        return picture
 
-    def __call__(self, render: Render) -> Render:
-        """A renderer that raises `Abandoned` when the job shall end."""
-
-        def counting(strengths: Strengths) -> Image.Image:
-            picture = render(strengths)
-            self._done += 1
-            if self._on_step and self._on_step(Progress(self._done, self._steps)):
-                raise Abandoned
-            return picture
-
-        return counting
-
-
-def counted(render: Render, steps: int, on_step: OnProgress | None) -> Render:
-    """A renderer that is alone in its job, see `Count`."""
-    return Count(steps, on_step)(render)
+    return counting
 
 
 def even(columns: int) -> list[float]:
