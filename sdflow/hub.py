@@ -180,7 +180,8 @@ def _sentence(error: Exception, doing: str, where: str, size: int) -> str:
             "set HF_HOME to a folder on a larger disk."
         )
     if constants.HF_HUB_OFFLINE:
-        return f"Could not {doing} {where}: HF_HUB_OFFLINE is set. Unset it, or {PLACE_IT}."
+        otherwise = "" if doing == "upload to" else f", or {PLACE_IT}"
+        return f"Could not {doing} {where}: HF_HUB_OFFLINE is set. Unset it{otherwise}."
     if doing == "upload to" and (status in (401, 403) or isinstance(error, missing)):
         return (
             f"The Hub does not let this machine write to {where}. Run `hf auth login` with a "

@@ -20,6 +20,7 @@ from sdflow.faces import LARGEST_FILE as LARGEST_FACE
 from sdflow.faces import Face, FaceFileError, face_to_bytes, load_face
 from sdflow.manifest import find_entry
 from sdflow.released import NEEDED
+from sdflow.selection import options_of
 from sdflow.small_files import first_bytes, has_suffix, read_small
 
 if TYPE_CHECKING:
@@ -135,6 +136,12 @@ def check_models(recipe: Recipe, models: ModelSet) -> tuple[str, ...]:
     if recipe.mapping == ORIGINAL and models.classifier is None:
         raise RecipeError(NEEDED)
     now = digests(models, recipe.mapping)
+    made_by = str(recipe.models.get("set", ""))
+    if made_by != models.name and (options := options_of(made_by)):
+        raise RecipeError(
+            f"This recipe was made with other models, {made_by}. On the command line choose them "
+            f"by {options}, or open the photo again."
+        )
     other = [name for name in {**recipe.models, **now} if recipe.models.get(name) != now.get(name)]
     if other:
         raise RecipeError(

@@ -188,6 +188,17 @@ def is_here(name: str) -> bool:
     return all(weights.find(entry, file) for file in entry.files)
 
 
+def options_of(name: str) -> str:
+    """The command line's options for a `Selection.name`; none if it is no such name."""
+    if name in SETS:
+        return f"--models {name}"
+    values = name.split(" + ")
+    known = [value in PARTS[part] for part, value in zip(PARTS, values, strict=False)]
+    if len(values) != len(PARTS) or not all(known):
+        return ""
+    return " ".join(f"--{part} {value}" for part, value in zip(PARTS, values, strict=True))
+
+
 def classifies(selection: Selection) -> bool:
     """Whether the released classifier goes with it: with the released semantics wherever it can
     be had, else where its file is on this machine."""

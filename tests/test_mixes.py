@@ -126,6 +126,15 @@ def test_the_forty_attributes_and_the_originals_editing_as_programs(
     assert main([*command, "--json", "-o", str(tmp_path / "edited.png")]) == 0
     after = json.loads(capsys.readouterr().out)["after"]
     assert after["young"] == pytest.approx(-0.2 if row["celeba"]["Young"] > 0.5 else 1.2, abs=1e-6)
+    command[-3] = "young=0,gender=-1.2"  # the opposite, and beyond what is seen
+    assert main([*command, "-o", str(tmp_path / "opposite.png")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (young,) = [line for line in lines if line.startswith("young:")]
+    (gender,) = [line for line in lines if line.startswith("gender:")]
+    assert "(strength +0.00)" in young and "(strength -1.20)" in gender
+    assert main(["edit", str(EXAMPLE), *chosen, "-s", "gender=-1.2"]) == 2
+    assert "from -1 to 1" in capsys.readouterr().err
+    command[-3] = "young=0.2"
     recipe, picture = str(tmp_path / "recipe.json"), tmp_path / "edited.png"
     assert main([*command, "--save-recipe", recipe, "-o", str(picture)]) == 0
     assert main(["edit", recipe, *chosen[:2], "-o", str(tmp_path / "again.png")]) == 0

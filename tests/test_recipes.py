@@ -50,6 +50,13 @@ def test_other_weights_are_refused_and_another_precision_is_told(
 ) -> None:
     with pytest.raises(RecipeError, match="other weights of flow. Install"):
         check_models(replace(recipe, models=recipe.models | {"flow": "0" * 16}), editor.models)
+    mix = {"set": "mobile + e4e + released3"}
+    with pytest.raises(RecipeError, match="--generator mobile --encoder e4e --semantics .*3, or"):
+        check_models(replace(recipe, models=recipe.models | mix), editor.models)
+    with pytest.raises(RecipeError, match="by --models stylegan2, or"):
+        check_models(replace(recipe, models=recipe.models | {"set": "stylegan2"}), editor.models)
+    with pytest.raises(RecipeError, match="other weights of set"):
+        check_models(replace(recipe, models=recipe.models | {"set": "a + b"}), editor.models)
     (sentence,) = check_models(replace(recipe, precision="float16"), editor.models)
     assert "made in float16" in sentence
 

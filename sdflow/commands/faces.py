@@ -79,7 +79,7 @@ def edit_photo(
         ValueError, OSError, WeightsError: options that don't fit together; see `read_source`,
             `check_output`, `Editor.open`, `Editor.edit` and `Editor.paste`.
     """
-    given = read_strengths(strengths)
+    given = read_strengths(strengths, mapping or "poles")
     _check_edit(faces, size, kept, detail, pasting)
     if output is not None:
         check_output(output, PICTURES)

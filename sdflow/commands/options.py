@@ -125,11 +125,11 @@ def take_selection(arguments: Sequence[str]) -> list[str]:
 # ---- what they say
 
 
-def read_strengths(texts: Sequence[str]) -> dict[str, float]:
+def read_strengths(texts: Sequence[str], mapping: str = "poles") -> dict[str, float]:
     """Strengths as the command line gives them, such as ["smiling=0.8,yaw=1", "young=-0.4"].
 
     Raises:
-        BadStrength: not of this form, given twice, or not a number from −1 to 1.
+        BadStrength: not of this form, given twice, or no number that the mapping takes.
         UnknownAttribute: the models don't have it.
         WeightsError: the flow's file, which names them, is missing or damaged.
     """
@@ -149,7 +149,7 @@ def read_strengths(texts: Sequence[str]) -> dict[str, float]:
             number = float(value)
         except ValueError:
             number = value  # named in the error
-        strengths |= parse_strengths({name: number}, names)
+        strengths |= parse_strengths({name: number}, names, mapping)
     return strengths
 
 
@@ -293,7 +293,8 @@ def strength_option(parser: argparse.ArgumentParser) -> None:
     """What is to change."""
     parser.add_argument(
         "-s", "--strength", action="append", default=[], metavar="NAME=VALUE",
-        help="such as smiling=0.8, -1 to 1; may be repeated; the verb attributes lists the names",
+        help="such as smiling=0.8, -1 to 1 (with --mapping original -3 to 1); may be repeated; the"
+        " verb attributes lists the names",
     )  # fmt: skip
 
 

@@ -222,8 +222,9 @@ def _values(row: Report, strengths: Report) -> list[str]:
     lines = []
     for name, before in row.get("before", {}).items():
         attribute, after = ATTRIBUTES[name], row.get("after", {}).get(name)
-        asked = strengths.get(name, 0.0) if after is not None else 0.0
-        moved = f" → {after:.2f} (strength {asked:+.2f})" if asked else ""
+        asked = strengths.get(name, 0.0)  # the original's scale 0 moves, ours does not
+        is_moved = after is not None and name in strengths and (asked or after != before)
+        moved = f" → {after:.2f} (strength {asked:+.2f})" if is_moved else ""
         poles = f"{attribute.negative} – {attribute.positive}"
         lines.append(f"{name}: {before:.2f}{moved}  [{poles}]")
     return lines

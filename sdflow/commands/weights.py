@@ -61,18 +61,25 @@ def weights_verify(names: Sequence[str] = ()) -> Report:
         WeightsError: a file is damaged, or missing although it was named or users need it.
     """
     right, wrong, unknown = [], [], []
+    fetched: dict[str, str] = {}  # name → use of what is wrong
     for entry in _entries(names, USES):
         for file in entry.files:
             place, path = weights.find(entry, file) or (None, None)
             if path is None and (names or entry.use == "runtime"):
                 wrong.append(f"{entry.name}/{file.name} is not on this machine.")
+                fetched[entry.name] = entry.use
             elif path is not None and not file.sha256:
                 unknown.append(f"{path} was not checked: {entry.name} is not pinned.")
             elif path is not None:
                 reason = weights.damage(path, file)
-                right.append(str(path)) if reason is None else wrong.append(reason)
-    if wrong:
-        raise WeightsError(f"{' '.join(wrong)} Run `python -m sdflow weights fetch`.")
+                if reason is None:
+                    right.append(str(path))
+                else:
+                    wrong.append(reason)
+                    fetched[entry.name] = entry.use
+    if wrong:  # without names `fetch` knows of what users need
+        others = "" if {*fetched.values()} == {"runtime"} else f" {' '.join(fetched)}"
+        raise WeightsError(f"{' '.join(wrong)} Run `python -m sdflow weights fetch{others}`.")
     return {"verified": right, "warnings": unknown}
 
 

@@ -8,6 +8,7 @@ parameters; `Synthesis` holds what they give once for all codes, and renders.
 from __future__ import annotations
 
 import math
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -208,8 +209,7 @@ class Synthesis:
             PreparedConv(conv, noise, dtype, memory_format)
             for conv, noise in zip(convs, noises, strict=True)
         ]
-        draw = self._render
-        self._quickly = torch.compile(draw, backend=compiler) if compiler else draw
+        self._quickly = torch.compile(self._render, backend=compiler) if compiler else None
 
     def __call__(
         self, w: torch.Tensor, size: int | None = None, tuning: None = None
@@ -229,9 +229,25 @@ class Synthesis:
             raise ValueError(f"size is {size}; the generator renders {full // 2} or {full}.")
         if tuning is not None:
             raise ValueError("StyleGAN2 takes no tuning. Choose the generator that it is for.")
-        render = self._render if torch.is_grad_enabled() else self._quickly
+        render = self._render if torch.is_grad_enabled() else self._compiled
         image = torch.cat([render(code) for code in as_wplus(w)])
         return F.avg_pool2d(image, 2) if size == full // 2 else image
+
+    def _compiled(self, w: torch.Tensor) -> torch.Tensor:
+        if self._quickly is None:
+            return self._render(w)
+        try:
+            return self._quickly(w)
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise  # such as a device without memory
+            reason = str(error).strip().partition("\n")[0]
+            print(
+                f"StyleGAN2 could not be compiled, and runs as it is ({reason}). Install a C++ "
+                "compiler.", file=sys.stderr, flush=True,
+            )  # fmt: skip
+            self._quickly = None
+            return self._render(w)
 
     def _render(self, w: torch.Tensor) -> torch.Tensor:
         x = self.convs[0](self.start, w[0])  # (1, 512, 4, 4)

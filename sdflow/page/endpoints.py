@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from sdflow.attributes import Attribute, preselected
-from sdflow.edit import MAPPINGS, POLES
+from sdflow.edit import LEAST, MAPPINGS, ORIGINAL, POLES
 from sdflow.gpu import most_together
 from sdflow.page.calls import ALL, FEW, MANY, MOST_FACES, Calls
 from sdflow.page.checks import MOST_STEPS
@@ -40,7 +40,7 @@ def add_endpoints(service: Service) -> None:
     pictures, videos = ([suffix[1:] for suffix in row] for row in (FORMATS, VIDEOS))
     with gr.Row(visible=False):
         # ---- parameters
-        strengths = {row.name: strength(row) for row in service.attributes}
+        strengths = {row.name: strength(row, service.classifies) for row in service.attributes}
         photo = upload(gr.Image(label="photo"), "JPEG, PNG, WebP, HEIC or AVIF, at most 25 MB")
         its_photo = upload(
             gr.Image(label="photo"), "With a face file: the photo that the face was opened from"
@@ -191,10 +191,13 @@ def put(component: Component, about: str, schema: dict[str, Any] | None = None) 
     return component
 
 
-def strength(row: Attribute) -> gr.Number:
-    """How far an attribute is moved."""
+def strength(row: Attribute, classifies: bool) -> gr.Number:
+    """How far an attribute is moved; scales, which need the classifier, go further down."""
     about = f"{row.label}: -1 {row.negative}, 0 as it is, 1 {row.positive}"
-    schema = {"type": "number", "minimum": -1, "maximum": 1}
+    least = LEAST[ORIGINAL if classifies else POLES]
+    if classifies:
+        about += f"; with the mapping original from {least}"
+    schema = {"type": "number", "minimum": least, "maximum": 1}
     return put(gr.Number(0, label=row.name), about, schema)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 
 from sdflow.networks.stylegan2 import StyleGAN2, Synthesis, blur, upsample
 from tests.networks.filling import (
@@ -261,6 +262,29 @@ def test_compiled_pictures_are_the_same_and_gradients_are_left_alone(
     assert compiled == ["inductor"]
     monkeypatch.setattr(quick, "_quickly", None)  # not called where a gradient is wanted
     assert quick(w.requires_grad_()).requires_grad
+
+
+def test_what_cannot_be_compiled_runs_as_it_is(
+    state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator, w = smaller(8, state), drawn(CONTRACT["inputs"])["wplus"]
+    errors = [torch.OutOfMemoryError("out of memory"), TorchDynamoException("No g++\nanywhere")]
+
+    def compile_nothing(function: Callable, backend: str) -> Callable:
+        def fail(w: Tensor) -> Tensor:
+            raise errors.pop(0)
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    quick = Synthesis(generator, compiler="inductor")
+    with torch.no_grad():
+        with pytest.raises(torch.OutOfMemoryError):
+            quick(w)
+        assert torch.equal(quick(w), Synthesis(generator)(w))
+        assert torch.equal(quick(w), Synthesis(generator)(w))  # and is not tried again
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "(No g++). Install a C++ compiler." in told
 
 
 def test_what_cannot_be_rendered_is_refused(precise: StyleGAN2) -> None:

@@ -36,6 +36,8 @@ def test_fetch_and_verify(house: House, capsys: pytest.CaptureFixture[str]) -> N
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "b.bin has 5 bytes instead of 2,000" in told
     assert told.endswith("Run `python -m sdflow weights fetch`.\n")
+    assert main(["weights", "verify", "hub"]) == 2  # no user needs it: `fetch` wants its name
+    assert capsys.readouterr().err.endswith("Run `python -m sdflow weights fetch hub`.\n")
     assert main(["weights", "fetch", "wheel"]) == 0
     assert main(["weights", "fetch", "nothing"]) == 2
 

@@ -9,8 +9,8 @@ TEXTS: dict[str, str] = {
     ),
     "loading": (
         "<p><span class='spinner' aria-hidden='true'></span> The networks are being loaded. The"
-        " first start also fetches about 140 MB. What you ask for now starts as soon as they are"
-        " there.</p>"
+        " first start also fetches them, which takes minutes. What you ask for now starts as soon"
+        " as they are there.</p>"
     ),
     "fetching": (
         "<p><span class='spinner' aria-hidden='true'></span> Being fetched for the first start:"

@@ -9,8 +9,8 @@ TEXTS: dict[str, str] = {
     ),
     "loading": (
         "<p><span class='spinner' aria-hidden='true'></span> Die Netze werden geladen; beim ersten"
-        " Start auch aus dem Internet, etwa 140 MB. Was Sie jetzt anfordern, beginnt, sobald sie"
-        " da sind.</p>"
+        " Start auch aus dem Internet, was Minuten dauert. Was Sie jetzt anfordern, beginnt,"
+        " sobald sie da sind.</p>"
     ),
     "fetching": (
         "<p><span class='spinner' aria-hidden='true'></span> Für den ersten Start wird geladen:"
