@@ -196,10 +196,12 @@ class Service:
         return self._keep(opened)
 
     def open_face(self, face: Face) -> Opened:
-        """Keeps a face that comes from elsewhere, such as a recipe; other models read it again."""
-        editor = self.editor
-        with self._models:
-            return self._keep(editor.open(face_to_bytes(face)))
+        """Keeps a face of these models that comes from elsewhere, such as a recipe, bit for bit.
+
+        Raises:
+            FaceFileError: it is of other models.
+        """
+        return self._keep(self.editor.open(face))
 
     def again(self, token: str | None) -> Opened:
         """A kept face as it was opened.
@@ -353,11 +355,10 @@ class Service:
         """Told after each step of work that holds the models: lets those who wait go first."""
 
         def between(step: Step) -> bool:
-            if on_step and on_step(step):
-                return True
-            if not zerogpu.IS_HERE:  # there the work goes on in its own process meanwhile
+            stopped = bool(on_step and on_step(step))
+            if not stopped and not zerogpu.IS_HERE:  # there its own process goes on meanwhile
                 self._models.give_way()
-            return False
+            return stopped
 
         return between
 
@@ -370,10 +371,11 @@ class Service:
             ValueError: neither is given.
         """
         if face_file and not token:
-            load_face(face_file)  # a photo is none
-            editor = self.editor
+            _, editor = load_face(face_file), self.editor  # a photo is no face file
             with self._models:
-                return editor.open(face_file)
+                opened = editor.open(face_file)
+            self._tell(opened.notes)
+            return opened
         if not token:
             raise ValueError(NO_FACE)
         face = self.store.get(token)

@@ -163,10 +163,15 @@ def test_a_face_file_of_other_models_is_read_again(service: Service, editor: Edi
     other = replace(ours, model_set="stylegan2", attributes=ours.attributes[:3], c=ours.c[:3])
     file = service.files.new("other.safetensors")
     file.write_bytes(face_to_bytes(other))
-    for face in (service.face("", file), service.open_file(file).face,
-                 service.open_face(other).face):  # fmt: skip
+    told: list[str] = []
+    service._tell = told.extend
+    for face in (service.face("", file), service.open_file(file).face):
         assert face.notes == (READ_AGAIN,) and face.attributes == ours.attributes
         assert np.array_equal(face.w, ours.w)
+    assert told == [READ_AGAIN] * 2
+    assert service.open_face(ours).face is ours  # a recipe's, for the same picture
+    with pytest.raises(FaceFileError):
+        service.open_face(other)
     with pytest.raises(FaceFileError):
         service.face("", Path("examples/face-21.jpg"))
 
